@@ -1,0 +1,78 @@
+# `make run` and `make test` set everything up by themselves; nothing needs root. `make help` lists the targets.
+PYTHON ?= python3.11
+VENV ?= .venv
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+TORCH ?= torch==2.13.0
+# The only host that this project names: PyTorch's own index of CPU builds. For a GPU, install your CUDA build of torch
+# into $(VENV) beforehand (it is left alone), or point this at one of PyTorch's CUDA indexes.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --profile local --cores $(CORES)
+PYTEST := $(BIN)/python -m pytest
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help env run sts null test test-full lint bench lock clean
+
+help:
+	@echo "make run        the phantom cohort and its analysis, from DICOM to results/index.html"
+	@echo "make test       unit, contract and small workflow tests"
+	@echo "make test-full  everything, slow tests included"
+	@echo "make sts        the public sarcoma cohort, where ../shared/data/sts is present"
+	@echo "make null       the phantom cohorts without signal and without disease"
+	@echo "make lint       ruff, mypy, snakefmt, snakemake --lint, import-linter"
+	@echo "make bench      measurements behind the figures of the documentation"
+	@echo "make lock       resolve requirements.lock and envs/*.yaml anew (needs uv)"
+	@echo "make clean      remove results, logs and caches; private/ and $(VENV) stay"
+
+env: $(STAMP)
+
+# torch comes first and alone: resolved with the rest, pip would fetch a CUDA build of several gigabytes.
+$(STAMP): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: no '$(PYTHON)' on the path. Set PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "== virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@if $(BIN)/python -c "import importlib.metadata as m, sys; sys.exit('+cpu' in m.version('torch'))" 2>/dev/null; \
+	then echo "== torch is there already and not a CPU build: left alone"; \
+	elif $(BIN)/python -c "import importlib.metadata as m, sys; sys.exit(m.version('torch').split('+')[0] != '$(TORCH)'.split('==')[1])" 2>/dev/null; \
+	then echo "== torch is there already"; \
+	else echo "== torch, CPU build"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 --no-deps --index-url $(TORCH_INDEX) $(TORCH); fi
+	@echo "== packages of requirements.lock (about 700 MB, some minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+run: env
+	@echo "== phantom cohort and its analysis on $(CORES) cores"
+	@$(SNAKEMAKE)
+	@echo "Report: $(CURDIR)/results/index.html"
+
+sts: env
+	@$(SNAKEMAKE) --directory examples/sts
+	@echo "Report: $(CURDIR)/examples/sts/results/index.html"
+
+null: env
+	@$(SNAKEMAKE) results/cohorts/phantom-null/report.html results/cohorts/phantom-healthy/report.html
+
+test: env
+	@$(PYTEST) -m "not slow and not gpu and not conda"
+
+test-full: env
+	@$(PYTEST) -m "not gpu" --durations=15
+
+lint: env
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/snakemake --lint --profile local
+	@$(BIN)/lint-imports
+
+bench: env
+	@$(BIN)/python -m benchmarks
+
+lock:
+	uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.lock
+	$(PYTHON) envs/write_envs.py
+
+clean:
+	rm -rf results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find benchmarks -mindepth 1 -maxdepth 1 -type d -not -name __pycache__ -exec rm -rf {} +
