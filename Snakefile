@@ -1,0 +1,22 @@
+# Settings, rule files, default target. Everything else stands in rules/ and osteorad/.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "rules/common.smk"
+include: "rules/phantom.smk"
+include: "rules/ingest.smk"
+include: "rules/features.smk"
+include: "rules/cohort.smk"
+include: "rules/analysis.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        default_targets(),
+
+
+localrules:
+    all,

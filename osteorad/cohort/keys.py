@@ -1,0 +1,177 @@
+"""Key files (contract 9): for each rule and scope, the settings that it uses and the digest of its code and data.
+
+A rule takes its key as an ordinary input, so it runs again when, and only when, something that it uses has changed.
+Written by Snakemake's main process before the graph is built, and only where the text differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.config import Analysis, Cohort, Config, Recipe
+from osteorad.files import write_text_if_changed
+from osteorad.provenance import rule_key
+
+KEYS = "results/.state/keys"
+DICOM_DATA = ("resources/dicom/*",)
+TEMPLATES = ("osteorad/reporting/templates/*",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoped:
+    """What the settings of a rule may depend on."""
+
+    config: Config
+    recipes: Mapping[str, Recipe]  # analysis -> recipe with its overrides
+    cohort: str = ""
+    analysis: str = ""
+    preset: str = ""
+
+    @property
+    def cohort_settings(self) -> Cohort:
+        """The cohort of the scope."""
+        return self.config.cohorts[self.cohort]
+
+    @property
+    def analysis_settings(self) -> Analysis:
+        """The analysis of the scope."""
+        return self.config.analyses[self.analysis]
+
+
+Used = Callable[[Scoped], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Scope and used settings of one rule; its script is scripts/<rule>.py."""
+
+    scope: str  # cohort | preset | analysis | project
+    used: Used
+    data: tuple[str, ...] = ()
+
+
+def asked_rois(config: Config, recipes: Mapping[str, Recipe], cohort: str, preset: str) -> list[str]:
+    """ROIs whose features a cohort needs under a preset: those of its recipes; all for the lesion table."""
+    if preset == "lesion-table":
+        return sorted(config.cohorts[cohort].rois)
+    return sorted(
+        {recipes[n].roi for n, a in config.analyses.items() if a.cohort == cohort and recipes[n].preset == preset}
+    )
+
+
+def asked_presets(config: Config, recipes: Mapping[str, Recipe], cohort: str) -> list[str]:
+    """Presets that a cohort needs: the lesion table's, and those of its recipes."""
+    return sorted({"lesion-table"} | {recipes[n].preset for n, a in config.analyses.items() if a.cohort == cohort})
+
+
+def asked_images(config: Config, recipes: Mapping[str, Recipe], cohort: str, preset: str) -> list[str]:
+    """Images whose features a cohort needs under a preset."""
+    if preset == "lesion-table":
+        return ["ct", "pet"]
+    names = {
+        i
+        for n, a in config.analyses.items()
+        if a.cohort == cohort and recipes[n].preset == preset
+        for i in recipes[n].images
+    }
+    return sorted(names)
+
+
+def _cohort(*fields: str) -> Used:
+    return lambda s: s.cohort_settings.model_dump(mode="json", include=set(fields))
+
+
+def _phantom(s: Scoped) -> Any:
+    return s.cohort_settings.phantom.model_dump(mode="json") if s.cohort_settings.phantom else None
+
+
+def _features(s: Scoped) -> Any:
+    asked = (s.config, s.recipes, s.cohort, s.preset)
+    return {"rois": asked_rois(*asked), "images": asked_images(*asked), "preset": s.preset}
+
+
+def _analysis(s: Scoped) -> Any:
+    return {
+        "analysis": s.analysis_settings.model_dump(mode="json"),
+        "recipe": s.recipes[s.analysis].model_dump(mode="json"),
+    }
+
+
+def _samples(s: Scoped) -> Any:
+    a, r = s.analysis_settings, s.recipes[s.analysis]
+    return {
+        "analysis": a.model_dump(mode="json", include={"cohort", "outcome", "horizon_days"}),
+        "recipe": r.model_dump(
+            mode="json", include={"unit", "session", "images", "roi", "mask_set", "preset", "covariates"}
+        ),
+        "max_quarantined": s.config.cohorts[a.cohort].max_quarantined,
+    }
+
+
+def _index(s: Scoped) -> Any:
+    return {"title": s.config.title, "run": s.config.model_dump(mode="json").get("run")}
+
+
+RULES: dict[str, Key] = {
+    "write_phantom_patient": Key("cohort", _phantom),
+    "write_phantom_tables": Key("cohort", _phantom),
+    "deidentify_images": Key("cohort", lambda s: None, DICOM_DATA),
+    "deidentify_contours": Key("cohort", _cohort("rois"), DICOM_DATA),
+    "adopt_images": Key("cohort", lambda s: None, DICOM_DATA),
+    "adopt_contours": Key("cohort", lambda s: None, DICOM_DATA),
+    "import_clinical": Key("cohort", _cohort("clinical")),
+    "convert_images": Key("cohort", _cohort("modalities", "kernel")),
+    "draw_masks": Key("cohort", _cohort("rois")),
+    "build_grid": Key("cohort", lambda s: None),
+    "extract_features": Key("preset", _features, ("resources/presets/*.yaml", "resources/radiomics/*")),
+    "collect_features": Key("preset", lambda s: s.preset),
+    "collect_cohort": Key("cohort", _cohort("exclude")),
+    "draw_patient": Key("cohort", lambda s: None, TEMPLATES),
+    "report_cohort": Key("cohort", _cohort("title", "cutoff", "citation", "source", "max_quarantined"), TEMPLATES),
+    "make_samples": Key("analysis", _samples),
+    "make_splits": Key("analysis", lambda s: s.recipes[s.analysis].splits.model_dump(mode="json")),
+    "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
+    "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
+    "evaluate_analysis": Key("analysis", lambda s: s.recipes[s.analysis].bootstrap),
+    "report_analysis": Key("analysis", _analysis, TEMPLATES),
+    "write_index": Key("project", _index, TEMPLATES),
+}
+
+
+def key_path(rule: str, scope: str) -> str:
+    """Path of a key file; `scope` is a cohort, `<cohort>.<preset>`, an analysis, or empty for the project."""
+    return f"{KEYS}/{rule}.{scope}.json" if scope else f"{KEYS}/{rule}.json"
+
+
+def _scopes(kind: str, config: Config, recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, Scoped]]:
+    base = Scoped(config=config, recipes=recipes)
+    match kind:
+        case "project":
+            yield "", base
+        case "cohort":
+            for cohort in sorted(config.cohorts):
+                yield cohort, replace(base, cohort=cohort)
+        case "preset":
+            for cohort in sorted(config.cohorts):
+                for preset in asked_presets(config, recipes, cohort):
+                    yield f"{cohort}.{preset}", replace(base, cohort=cohort, preset=preset)
+        case "analysis":
+            for analysis in sorted(config.analyses):
+                yield analysis, replace(base, analysis=analysis, cohort=config.analyses[analysis].cohort)
+
+
+def key_texts(root: Path, config: Config, recipes: Mapping[str, Recipe]) -> dict[str, str]:
+    """Path (relative to the working folder) -> text of every key file."""
+    return {
+        key_path(rule, scope): rule_key(root, rule, f"scripts/{rule}.py", key.used(scoped), key.data)
+        for rule, key in RULES.items()
+        for scope, scoped in _scopes(key.scope, config, recipes)
+    }
+
+
+def write_keys(root: Path, workdir: Path, config: Config, recipes: Mapping[str, Recipe]) -> list[str]:
+    """Write the key files that differ; returns their paths."""
+    return [p for p, text in key_texts(root, config, recipes).items() if write_text_if_changed(workdir / p, text)]

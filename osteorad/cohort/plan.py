@@ -1,0 +1,223 @@
+"""What a configuration asks for: patients, paths and parameters of every rule, as plain data.
+
+Rules stay free of logic: their input functions and params are one call into a Plan. Light: Snakemake loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort import keys
+from osteorad.cohort.config import Config, Recipe
+from osteorad.cohort.load import load
+from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
+from osteorad.cohort.sources import Source, source_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Settings and sources of one working folder."""
+
+    config: Config
+    recipes: Mapping[str, Recipe]
+    sources: Mapping[str, Source]
+    root: Path
+    workdir: Path
+
+    # --- cohorts -----------------------------------------------------------------------------------------------------
+
+    def cohorts_from(self, *sources: str) -> list[str]:
+        """Names of the cohorts that come from one of these kinds of source."""
+        return sorted(name for name, cohort in self.config.cohorts.items() if cohort.source in sources)
+
+    def phantom_ids(self, cohort: str) -> dict[str, int]:
+        """Pseudonym -> number of a phantom cohort's patients; known before any file exists."""
+        settings = self.config.cohorts[cohort].phantom
+        if settings is None:
+            return {}
+        ids = phantom_patient_ids(settings.seed, settings.patients)
+        return {patient_pseudonym(PHANTOM_KEY, source_id): number for number, source_id in enumerate(ids, 1)}
+
+    def phantom_patients(self, cohort: str) -> list[str]:
+        """Patients of a phantom cohort, sorted; empty for other cohorts."""
+        return sorted(self.phantom_ids(cohort))
+
+    def phantom_number(self, cohort: str, patient: str) -> int:
+        """Number of a phantom patient."""
+        return self.phantom_ids(cohort)[patient]
+
+    def phantom_settings(self, cohort: str) -> dict[str, Any]:
+        """Settings of a phantom cohort, and its name."""
+        settings = self.config.cohorts[cohort].phantom
+        assert settings is not None
+        return {"cohort": cohort, **settings.model_dump(mode="json")}
+
+    def source_params(self, cohort: str) -> dict[str, str]:
+        """What a job needs to find a cohort's files, as text."""
+        settings = self.config.cohorts[cohort]
+        return {
+            "cohort": cohort,
+            "kind": settings.source,
+            "path": settings.path or "",
+            "private_dir": self.config.private_dir,
+        }
+
+    def _private(self, cohort: str, name: str) -> str:
+        return f"{self.config.private_dir}/{cohort}/{name}"
+
+    def state_file(self, cohort: str, patient: str) -> str:
+        """State of one patient of a source folder, relative to the working folder where it lies below it."""
+        return self._shown(self.sources[cohort].state / "state" / f"{patient}.json")
+
+    def unplaced(self, cohort: str) -> list[str]:
+        """The manifest of files that belong to no patient; none for phantoms."""
+        return [self.state_file(cohort, "unplaced")] if cohort in self.sources else []
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(self.workdir)) if path.is_relative_to(self.workdir) else str(path)
+
+    def clinical_table(self, cohort: str) -> str:
+        """Path of the clinical table: the phantom's own, or the configured one."""
+        if cohort not in self.sources:
+            return self._private(cohort, "source/clinical.tsv")
+        table = self.config.cohorts[cohort].clinical
+        assert table is not None
+        return table.path
+
+    def clinical_settings(self, cohort: str) -> dict[str, Any]:
+        """Settings of the clinical table."""
+        table = self.config.cohorts[cohort].clinical
+        assert table is not None
+        return table.model_dump(mode="json")
+
+    def clinical(self, cohort: str) -> list[str]:
+        """The pseudonymous clinical table, where the cohort has one."""
+        return [f"results/cohorts/{cohort}/clinical.parquet"] if self.config.cohorts[cohort].clinical else []
+
+    def series_table(self, cohort: str) -> list[str]:
+        """The table that overrides the choice of series, where there is one."""
+        table = self.config.cohorts[cohort].series
+        return [table] if table else []
+
+    def contour_folder(self, cohort: str, mask_set: str, patient: str) -> str:
+        """Folder of mask files that people drew for one patient."""
+        if cohort not in self.sources:
+            return self._private(cohort, f"source/{patient}/masks")
+        return f"contours/{mask_set}/{patient}"
+
+    def contour_files(self, cohort: str, mask_set: str, patient: str) -> list[str]:
+        """Those mask files, as inputs; a phantom's come with its manifest."""
+        if cohort not in self.sources:
+            return [self._private(cohort, f"source/{patient}/manifest.json")]
+        folder = self.workdir / f"contours/{mask_set}/{patient}"
+        return sorted(self._shown(p) for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+
+    def cohort_page(self, cohort: str) -> dict[str, Any]:
+        """What the cohort page says of its settings."""
+        settings = self.config.cohorts[cohort]
+        wanted = {"title", "source", "cutoff", "citation", "max_quarantined", "modalities", "rois", "kernel", "exclude"}
+        return {"cohort": cohort, **settings.model_dump(mode="json", include=wanted)}
+
+    # --- features ----------------------------------------------------------------------------------------------------
+
+    def rois(self, cohort: str, preset: str) -> list[str]:
+        """ROIs whose features are extracted under a preset."""
+        return keys.asked_rois(self.config, self.recipes, cohort, preset)
+
+    def images(self, cohort: str, preset: str) -> list[str]:
+        """Images whose features are extracted under a preset."""
+        return keys.asked_images(self.config, self.recipes, cohort, preset)
+
+    def grids(self, cohort: str, preset: str, patient: str) -> list[str]:
+        """Grid manifests that a preset's images need."""
+        needed = ["fused"] if "fused" in self.images(cohort, preset) else []
+        return [f"results/cohorts/{cohort}/grids/{grid}/{patient}/grid.json" for grid in needed]
+
+    # --- analyses ----------------------------------------------------------------------------------------------------
+
+    def of_cohort(self, analysis: str, name: str) -> str:
+        """A file of the analysis' cohort."""
+        return f"results/cohorts/{self.config.analyses[analysis].cohort}/{name}"
+
+    def features(self, analysis: str, name: str) -> str:
+        """A feature table of the analysis' cohort, preset and mask set."""
+        recipe = self.recipes[analysis]
+        return self.of_cohort(analysis, f"features/{recipe.preset}/{recipe.mask_set}/{name}")
+
+    def truth(self, analysis: str) -> list[str]:
+        """What a phantom's generator states about itself, where the cohort is one."""
+        cohort = self.config.analyses[analysis].cohort
+        return [] if cohort in self.sources else [f"results/cohorts/{cohort}/phantom.json"]
+
+    def analysis_params(self, analysis: str) -> dict[str, Any]:
+        """Settings of an analysis and its recipe with overrides applied, for a job."""
+        settings = self.config.analyses[analysis]
+        return {
+            "name": analysis,
+            "settings": settings.model_dump(mode="json"),
+            "recipe": self.recipes[analysis].model_dump(mode="json"),
+            "max_quarantined": self.config.cohorts[settings.cohort].max_quarantined,
+        }
+
+    def analysis_page(self, analysis: str) -> dict[str, Any]:
+        """What the analysis page says of its settings."""
+        cohort = self.config.cohorts[self.config.analyses[analysis].cohort]
+        return {
+            **self.analysis_params(analysis),
+            "cohort": {
+                "source": cohort.source,
+                "title": cohort.title,
+                "citation": cohort.citation,
+                "cutoff": cohort.cutoff,
+            },
+        }
+
+    # --- targets -----------------------------------------------------------------------------------------------------
+
+    def active_cohorts(self) -> list[str]:
+        """Cohorts that `run` asks for, directly or through an analysis."""
+        asked = set(self.config.run) or {*self.config.cohorts, *self.config.analyses}
+        through = {self.config.analyses[name].cohort for name in asked & set(self.config.analyses)}
+        return sorted((asked & set(self.config.cohorts)) | through)
+
+    def active_analyses(self) -> list[str]:
+        """Analyses that `run` asks for."""
+        asked = set(self.config.run) or set(self.config.analyses)
+        return sorted(asked & set(self.config.analyses))
+
+    def cohort_reports(self) -> list[str]:
+        """report.json of every active cohort."""
+        return [f"results/cohorts/{name}/report.json" for name in self.active_cohorts()]
+
+    def analysis_reports(self) -> list[str]:
+        """report.json of every active analysis."""
+        return [f"results/analyses/{name}/report.json" for name in self.active_analyses()]
+
+    def targets(self, patients: Mapping[str, Sequence[str]]) -> list[str]:
+        """Every page, and every manifest on the way to it."""
+        wanted = ["results/index.html"]
+        for cohort in self.active_cohorts():
+            base = f"results/cohorts/{cohort}"
+            for patient in patients[cohort]:
+                wanted += [f"{base}/dicom/{patient}/{part}.json" for part in ("images", "contours")]
+                wanted += [f"{base}/images/{patient}/images.json", f"{base}/masks/manual/{patient}/masks.json"]
+                wanted += (
+                    [f"{base}/grids/fused/{patient}/grid.json"]
+                    if "PT" in self.config.cohorts[cohort].modalities
+                    else []
+                )
+        return wanted
+
+
+def load_plan(workdir: Path, root: Path) -> Plan:
+    """Read and check the settings of a working folder; ConfigError with every problem found."""
+    loaded = load(workdir, root)
+    sources = {
+        name: source_of(name, cohort, workdir=workdir, private_dir=loaded.config.private_dir)
+        for name, cohort in loaded.config.cohorts.items()
+        if cohort.source != "phantom"
+    }
+    return Plan(config=loaded.config, recipes=loaded.recipes, sources=sources, root=root, workdir=workdir)

@@ -1,0 +1,44 @@
+"""Where a cohort's DICOM lies, where its state is kept, and how its people and files are named."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from osteorad.cohort.config import Cohort
+from osteorad.cohort.pseudonyms import keyed, make_key, patient_pseudonym, read_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source folder and the folder of its state; `key` is None for sources without identity."""
+
+    folder: Path
+    state: Path
+    key: bytes | None
+
+    def pseudonym(self, source_patient_id: str) -> str:
+        """The pseudonym of a person; the PatientID itself where the source holds no identity."""
+        if self.key is None:
+            return source_patient_id
+        return patient_pseudonym(self.key, source_patient_id)
+
+    def file_name(self, path: str) -> str:
+        """The pseudonymous name of a file (relative path), stable for one key."""
+        raw = keyed(self.key, "file", path) if self.key else hashlib.sha256(path.encode()).digest()
+        return "f" + raw.hex()[:12]
+
+
+def source_of(name: str, cohort: Cohort, *, workdir: Path, private_dir: str) -> Source:
+    """The source of a cohort that reads a folder; makes the key of an identified one on first use.
+
+    Raises UserError where the key is unusable (see `pseudonyms.read_key`).
+    """
+    folder = workdir / (cohort.path or "")
+    if cohort.source == "deidentified":
+        return Source(folder=folder, state=workdir / "results/.state/sources" / name, key=None)
+    private = workdir / private_dir / name
+    make_key(private / "key")
+    make_key(workdir / private_dir / "project.key")
+    return Source(folder=folder, state=private, key=read_key(private / "key"))

@@ -1,0 +1,264 @@
+"""What lies in a source folder: an index of headers, and a small state file a patient (contract 9).
+
+Runs in Snakemake's main process before the graph is built, so it is light: pyarrow is loaded only where there is a
+source folder, pydicom only where there are new files. It lists files and reads headers of new or changed ones; pixel
+data are never read, except to hash a file whose time moved while its size stayed.
+
+index.parquet : a row a file; lies where identity may lie (private folder), or under results/.state for sources
+    without identity. state/<patient>.json : [pseudonymous name, size, version] of each file of that patient.
+    hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.sources import Source
+from osteorad.errors import ConfigError
+from osteorad.files import json_text, read_json, write_json, write_text_if_changed
+from osteorad.provenance import sha256_file
+
+UNPLACED = "unplaced"
+CONTOUR_MODALITIES = ("RTSTRUCT", "SEG")
+CONFLICT = "study_patient_conflict"
+SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+HEADER_TAGS = ("PatientID", "IssuerOfPatientID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a source: where it is, whose it is, and how often its content changed."""
+
+    path: str  # relative to the source folder, with forward slashes
+    size: int
+    mtime_ns: int
+    source_patient_id: str
+    issuer: str
+    modality: str
+    study_uid: str
+    reason: str  # why the file cannot be placed; empty where it can
+    version: int
+
+
+def update(source: Source, *, progress: bool = True) -> list[str]:
+    """Bring index and states up to date with the source folder; returns the patients, sorted.
+
+    Raises ConfigError where two people would share a pseudonym or an ID cannot be a file name.
+    """
+    with _locked(source.state):
+        before = {entry.path: entry for entry in _read_index(source)}
+        found = dict(_listing(source.folder))
+        entries = _mark_conflicts(_merge(source, before, found, progress))
+        _refuse_clashes(source, entries)
+        if entries != sorted(before.values(), key=lambda e: e.path):
+            _write_index(source, entries)
+        return _write_states(source, entries)
+
+
+def patients(source: Source) -> list[str]:
+    """Patients by their state files alone, as jobs see them: no listing, no index."""
+    folder = source.state / "state"
+    return sorted(p.stem for p in folder.glob("*.json") if p.stem != UNPLACED) if folder.is_dir() else []
+
+
+def patient_files(source: Source, patient: str) -> list[Path]:
+    """Absolute paths of one patient's files, sorted by relative path."""
+    return [
+        source.folder / e.path
+        for e in _read_index(source)
+        if not e.reason and source.pseudonym(e.source_patient_id) == patient
+    ]
+
+
+def count_files(source: Source, patient: str, *, contours: bool) -> int:
+    """How many placed files of a patient are contour objects (RTSTRUCT, SEG), or are not."""
+    mine = (e for e in _read_index(source) if not e.reason and source.pseudonym(e.source_patient_id) == patient)
+    return sum((e.modality in CONTOUR_MODALITIES) == contours for e in mine)
+
+
+def record_hashes(source: Source, patient: str, files: Sequence[Path]) -> None:
+    """Called by the job that read the files: remember their content, so that a later touch is told from a change."""
+    hashes = {str(p.relative_to(source.folder).as_posix()): sha256_file(p) for p in files}
+    write_json(source.state / "hashes" / f"{patient}.json", hashes)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".index.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _listing(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Relative path, (size, mtime) of every regular file; links are not followed out of the source."""
+    todo = [folder]
+    while todo:
+        here = todo.pop()
+        with os.scandir(here) as items:
+            for item in items:
+                if item.is_dir(follow_symlinks=False):
+                    todo.append(Path(item.path))
+                elif item.is_file(follow_symlinks=False):
+                    stat = item.stat(follow_symlinks=False)
+                    yield Path(item.path).relative_to(folder).as_posix(), (stat.st_size, stat.st_mtime_ns)
+
+
+def _merge(
+    source: Source, before: Mapping[str, Entry], found: Mapping[str, tuple[int, int]], progress: bool
+) -> list[Entry]:
+    """The new index: known files kept, new and changed ones read, vanished ones gone."""
+    unread = [p for p, (size, mtime) in found.items() if p not in before or before[p].size != size]
+    done = 0
+    entries = []
+    for path in sorted(found):
+        size, mtime = found[path]
+        old = before.get(path)
+        if old is not None and (old.size, old.mtime_ns) == (size, mtime):
+            entries.append(old)
+        elif old is not None and old.size == size and _content_known(source, old):
+            entries.append(replace(old, mtime_ns=mtime))
+        else:
+            entries.append(_read_header(source.folder, path, size, mtime, 0 if old is None else old.version + 1))
+            done += 1
+            if progress and done % 2000 == 0:
+                print(f"  headers read: {done} of about {len(unread)}", file=sys.stderr)
+    return entries
+
+
+def _content_known(source: Source, entry: Entry) -> bool:
+    """True when a file whose time moved still has the content that the reading job recorded."""
+    record = source.state / "hashes" / f"{source.pseudonym(entry.source_patient_id)}.json"
+    if entry.reason or not record.is_file():
+        return False
+    return bool(read_json(record).get(entry.path) == sha256_file(source.folder / entry.path))
+
+
+def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -> Entry:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    def entry(reason: str, values: Mapping[str, str] | None = None) -> Entry:
+        v = values or dict.fromkeys(HEADER_TAGS, "")
+        return Entry(
+            path,
+            size,
+            mtime,
+            v["PatientID"],
+            v["IssuerOfPatientID"],
+            v["Modality"],
+            v["StudyInstanceUID"],
+            reason,
+            version,
+        )
+
+    try:
+        header = pydicom.dcmread(folder / path, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
+        values = {tag: str(header.get(tag, "") or "").strip() for tag in HEADER_TAGS}
+    except InvalidDicomError:
+        return entry("not_dicom")
+    except (EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError):
+        # pydicom raises any of these on damaged headers; the file is set aside, not lost
+        return entry("dicom_unreadable")
+    required = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    if not any(values[tag] for tag in required) and not values["Modality"]:
+        return entry("not_dicom")
+    return entry("" if all(values[tag] for tag in required) else "identity_missing", values)
+
+
+def _refuse_clashes(source: Source, entries: Sequence[Entry]) -> None:
+    issuers: dict[str, set[str]] = defaultdict(set)
+    people: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for e in entries:
+        if not e.reason:
+            issuers[e.source_patient_id].add(e.issuer)
+            people[source.pseudonym(e.source_patient_id)].add((e.issuer, e.source_patient_id))
+    problems = []
+    if source.key is not None and (count := sum(len(names) > 1 for names in issuers.values())):
+        problems.append(
+            f"{source.folder}: {count} PatientID(s) carry more than one IssuerOfPatientID: perhaps different people. "
+            "Split the export by site into cohorts of their own."
+        )
+    if count := sum(len(ids) > 1 for ids in people.values()):
+        problems.append(f"{source.folder}: {count} pseudonym(s) would stand for more than one person.")
+    if source.key is None:
+        bad = [p for p in people if set(p) - SAFE or p in (UNPLACED, ".", "..")]
+        problems += [
+            f"{source.folder}: PatientID {p!r} cannot be a file name. Wanted: letters, digits, '.', '_' and '-'."
+            for p in sorted(bad)[:10]
+        ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _mark_conflicts(entries: Sequence[Entry]) -> list[Entry]:
+    """Files of studies that carry more than one PatientID get a reason: nobody can tell whose images they are."""
+    clear = [replace(e, reason="") if e.reason == CONFLICT else e for e in entries]
+    owners: dict[str, set[str]] = defaultdict(set)
+    for e in clear:
+        if not e.reason:
+            owners[e.study_uid].add(e.source_patient_id)
+    return [replace(e, reason=CONFLICT) if not e.reason and len(owners[e.study_uid]) > 1 else e for e in clear]
+
+
+def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
+    grouped: dict[str, list[list[Any]]] = defaultdict(list)
+    unplaced: dict[str, list[list[Any]]] = defaultdict(list)
+    for e in entries:
+        row = [source.file_name(e.path), e.size, e.version]
+        (unplaced[e.reason] if e.reason else grouped[source.pseudonym(e.source_patient_id)]).append(row)
+    folder = source.state / "state"
+    for patient, rows in grouped.items():
+        write_text_if_changed(folder / f"{patient}.json", json_text({"patient": patient, "files": sorted(rows)}))
+    write_text_if_changed(folder / f"{UNPLACED}.json", json_text(_unplaced_manifest(unplaced)))
+    for stale in set(folder.glob("*.json")) - {folder / f"{name}.json" for name in (*grouped, UNPLACED)}:
+        stale.unlink()
+    return sorted(grouped)
+
+
+def _unplaced_manifest(unplaced: Mapping[str, Sequence[list[Any]]]) -> dict[str, Any]:
+    """Files that belong to no patient, in the form of a de-identification manifest, so that they are counted."""
+    rows = [
+        {
+            "session": "",
+            "stage": "files",
+            "item": str(row[0]),
+            "count": 1,
+            "kind": "quarantined",
+            "reason": code,
+            "detail": "",
+        }
+        for code in sorted(unplaced)
+        for row in sorted(unplaced[code])
+    ]
+    return {"patient": "", "part": "images", "files": [], "files_in": len(rows), "set_aside": rows}
+
+
+def _index_path(source: Source) -> Path:
+    return source.state / "index.parquet"
+
+
+def _read_index(source: Source) -> list[Entry]:
+    path = _index_path(source)
+    if not path.exists():
+        return []
+    from osteorad.files import read_parquet
+
+    return [Entry(**row) for row in read_parquet(path).to_pylist()]
+
+
+def _write_index(source: Source, entries: Sequence[Entry]) -> None:
+    import pyarrow as pa
+
+    from osteorad.files import write_parquet
+
+    names = list(Entry.__dataclass_fields__)
+    write_parquet(_index_path(source), pa.table({name: [getattr(e, name) for e in entries] for name in names}))

@@ -1,0 +1,69 @@
+"""A job's view of its cohort's source: the files of one patient, and the keys.
+
+Phantom cohorts are read from the manifest that the generator wrote; folders from the index (see `index`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import dcmread
+
+from osteorad.cohort.config import Cohort
+from osteorad.cohort.pseudonyms import PHANTOM_KEY, read_key
+from osteorad.cohort.sources import Source, source_of
+from osteorad.dicom import index
+from osteorad.files import read_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSource:
+    """Files and keys that one job may see."""
+
+    folder: Path
+    key: bytes | None
+    project_key: bytes | None
+    indexed: Source | None  # None for phantoms
+
+    def files(self, patient: str) -> list[Path]:
+        """Every DICOM file of a patient, sorted."""
+        if self.indexed is not None:
+            return index.patient_files(self.indexed, patient)
+        manifest = self.folder / patient / "manifest.json"
+        paths = [manifest.parent / row["path"] for row in read_json(manifest)["files"]]
+        return sorted(p for p in paths if not _drawn(p, manifest.parent))
+
+    def record(self, patient: str) -> None:
+        """Remember the content that was read (contract 9); phantoms need no record."""
+        if self.indexed is not None:
+            index.record_hashes(self.indexed, patient, self.files(patient))
+
+    def count(self, patient: str, part: str) -> int:
+        """How many files of a patient belong to a part, counted apart from the job that reads them.
+
+        By the index, or for phantoms by a look at each header.
+        """
+        if self.indexed is not None:
+            return index.count_files(self.indexed, patient, contours=part == "contours")
+        kinds = [str(dcmread(p, specific_tags=["Modality"]).get("Modality", "")) for p in self.files(patient)]
+        return sum((kind in index.CONTOUR_MODALITIES) == (part == "contours") for kind in kinds)
+
+
+def _drawn(path: Path, folder: Path) -> bool:
+    """True for mask files that stand beside the DICOM of a phantom."""
+    return path.relative_to(folder).parts[0] == "masks"
+
+
+def open_source(params: Mapping[str, str]) -> JobSource:
+    """The source of a job from the parameters of its rule (see `plan.source_params`)."""
+    workdir = Path.cwd()
+    name, kind, private = params["cohort"], params["kind"], params["private_dir"]
+    if kind == "phantom":
+        folder = workdir / private / name / "source"
+        return JobSource(folder=folder, key=PHANTOM_KEY, project_key=PHANTOM_KEY, indexed=None)
+    cohort = Cohort.model_construct(source=kind, path=params["path"])
+    source = source_of(name, cohort, workdir=workdir, private_dir=private)
+    project_key = None if source.key is None else read_key(workdir / private / "project.key")
+    return JobSource(folder=source.folder, key=source.key, project_key=project_key, indexed=source)

@@ -1,0 +1,109 @@
+# What a cohort consists of, its page, and the index of all pages.
+
+
+rule collect_cohort:
+    input:
+        unplaced=lambda wc: PLAN.unplaced(wc.cohort),
+        dicom=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
+        contours=of_patients(f"{COHORT}/dicom/{{patient}}/contours.json"),
+        images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
+        masks=of_patients(f"{COHORT}/masks/manual/{{patient}}/masks.json"),
+        clinical=lambda wc: PLAN.clinical(wc.cohort),
+        key=key_of("collect_cohort"),
+    output:
+        patients=f"{COHORT}/patients.parquet",
+        series=f"{COHORT}/series.parquet",
+        quarantine=f"{COHORT}/quarantine.parquet",
+        flow=f"{COHORT}/flow.json",
+    log:
+        "logs/collect_cohort/{cohort}.log",
+    benchmark:
+        "benchmarks/collect_cohort/{cohort}.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=20,
+    params:
+        patients=lambda wc: PATIENTS[wc.cohort],
+        exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
+    script:
+        "../scripts/collect_cohort.py"
+
+
+rule draw_patient:
+    input:
+        images=f"{COHORT}/images/{{patient}}/images.json",
+        masks=f"{COHORT}/masks/manual/{{patient}}/masks.json",
+        key=key_of("draw_patient"),
+    output:
+        page=f"{COHORT}/pages/{{patient}}.html",
+        thumbs=f"{COHORT}/pages/{{patient}}.json",
+    log:
+        "logs/draw_patient/{cohort}/{patient}.log",
+    benchmark:
+        "benchmarks/draw_patient/{cohort}/{patient}.tsv"
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=20,
+    script:
+        "../scripts/draw_patient.py"
+
+
+rule report_cohort:
+    input:
+        patients=f"{COHORT}/patients.parquet",
+        series=f"{COHORT}/series.parquet",
+        quarantine=f"{COHORT}/quarantine.parquet",
+        flow=f"{COHORT}/flow.json",
+        features=f"{COHORT}/features/lesion-table/manual/features.parquet",
+        reasons=f"{COHORT}/features/lesion-table/manual/reasons.parquet",
+        thumbs=of_patients(f"{COHORT}/pages/{{patient}}.json"),
+        key=key_of("report_cohort"),
+    output:
+        page=f"{COHORT}/report.html",
+        numbers=f"{COHORT}/report.json",
+        lesions=f"{COHORT}/lesions.csv",
+    log:
+        "logs/report_cohort/{cohort}.log",
+    benchmark:
+        "benchmarks/report_cohort/{cohort}.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=20,
+    params:
+        settings=lambda wc: PLAN.cohort_page(wc.cohort),
+    script:
+        "../scripts/report_cohort.py"
+
+
+rule write_index:
+    input:
+        cohorts=PLAN.cohort_reports(),
+        analyses=PLAN.analysis_reports(),
+        key=key_of("write_index", ""),
+    output:
+        page="results/index.html",
+    log:
+        "logs/write_index/index.log",
+    benchmark:
+        "benchmarks/write_index/index.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=10,
+    params:
+        title=PLAN.config.title,
+    script:
+        "../scripts/write_index.py"

@@ -1,0 +1,76 @@
+# What every rule file leans on: settings, patients, keys. The main process lists the sources and writes state and keys
+# (contract 9); job processes only read them.
+import os
+import sys
+from pathlib import Path
+
+# One thread a job in every numerical library: the same bytes whatever the number of cores (contract 8).
+for _name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "ITK_GLOBAL_DEFAULT_NUMBER_OF"):
+    os.environ.setdefault(
+        f"{_name}_{'THREADS' if _name.startswith('ITK') else 'NUM_THREADS'}", "1"
+    )
+os.environ.setdefault("PYTHONHASHSEED", "0")
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(workflow.basedir))
+
+from osteorad.cohort import keys, plan
+from osteorad.dicom import index
+from osteorad.errors import UserError
+
+ROOT = Path(str(workflow.basedir))
+WORKDIR = Path.cwd()
+
+try:
+    PLAN = plan.load_plan(WORKDIR, ROOT)
+    if workflow.is_main_process:
+        for _source in PLAN.sources.values():
+            index.update(_source)
+        keys.write_keys(ROOT, WORKDIR, PLAN.config, PLAN.recipes)
+    PATIENTS = {
+        cohort: PLAN.phantom_patients(cohort) or index.patients(PLAN.sources[cohort])
+        for cohort in PLAN.config.cohorts
+    }
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PRIVATE = PLAN.config.private_dir
+COHORT = "results/cohorts/{cohort}"
+ANALYSIS = "results/analyses/{analysis}"
+
+
+wildcard_constraints:
+    cohort="[a-z0-9][a-z0-9-]*",
+    analysis="[a-z0-9][a-z0-9-]*",
+    patient="[A-Za-z0-9._-]+",
+    preset="[a-z0-9][a-z0-9-]*",
+    set="[a-z0-9][a-z0-9-]*",
+    grid="[a-z0-9][a-z0-9-]*",
+
+
+def key_of(rule, scope="{cohort}"):
+    """The key file of a rule: settings that it uses, digest of its code and data."""
+    return keys.key_path(rule, scope)
+
+
+def of_patients(pattern):
+    """An input function: the pattern for every patient of the wildcard's cohort."""
+    return lambda wildcards: [
+        pattern.format(patient=p, **wildcards) for p in PATIENTS[wildcards.cohort]
+    ]
+
+
+def cohorts_with(*sources):
+    """A wildcard constraint: the cohorts that come from these sources."""
+    return "|".join(PLAN.cohorts_from(*sources)) or "(?!)"
+
+
+def default_targets():
+    """Every report asked for, and every manifest on the way, so that a deleted intermediate is made again."""
+    return PLAN.targets(PATIENTS)
+
+
+def memory(mb):
+    """Memory in MB, more at each attempt."""
+    return lambda wildcards, attempt: mb * attempt

@@ -1,0 +1,199 @@
+# From the source to de-identified DICOM, volumes and masks: one patient, one chain.
+
+IDENTIFIED = cohorts_with("dicom", "phantom")
+
+
+def source_state(wildcards):
+    """What tells that a patient's source changed: the phantom's own manifest, or the state file of an export."""
+    if wildcards.cohort in PLAN.sources:
+        return str(PLAN.state_file(wildcards.cohort, wildcards.patient))
+    return f"{PRIVATE}/{wildcards.cohort}/source/{wildcards.patient}/manifest.json"
+
+
+# sees identity: its log names types and places only
+rule deidentify_images:
+    input:
+        state=source_state,
+        key=key_of("deidentify_images"),
+    output:
+        manifest=f"{COHORT}/dicom/{{patient}}/images.json",
+    log:
+        "logs/deidentify_images/{cohort}/{patient}.log",
+    benchmark:
+        "benchmarks/deidentify_images/{cohort}/{patient}.tsv"
+    wildcard_constraints:
+        cohort=IDENTIFIED,
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        source=lambda wc: PLAN.source_params(wc.cohort),
+    script:
+        "../scripts/deidentify_images.py"
+
+
+# sees identity; apart from the images, so that a new ROI pattern does not redo them
+rule deidentify_contours:
+    input:
+        state=source_state,
+        key=key_of("deidentify_contours"),
+    output:
+        manifest=f"{COHORT}/dicom/{{patient}}/contours.json",
+    log:
+        "logs/deidentify_contours/{cohort}/{patient}.log",
+    benchmark:
+        "benchmarks/deidentify_contours/{cohort}/{patient}.tsv"
+    wildcard_constraints:
+        cohort=IDENTIFIED,
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        source=lambda wc: PLAN.source_params(wc.cohort),
+        rois=lambda wc: PLAN.config.cohorts[wc.cohort].rois,
+    script:
+        "../scripts/deidentify_contours.py"
+
+
+rule adopt_images:
+    input:
+        state=source_state,
+        key=key_of("adopt_images"),
+    output:
+        manifest=f"{COHORT}/dicom/{{patient}}/images.json",
+    log:
+        "logs/adopt_images/{cohort}/{patient}.log",
+    benchmark:
+        "benchmarks/adopt_images/{cohort}/{patient}.tsv"
+    wildcard_constraints:
+        cohort=cohorts_with("deidentified"),
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        source=lambda wc: PLAN.source_params(wc.cohort),
+    script:
+        "../scripts/adopt_images.py"
+
+
+rule adopt_contours:
+    input:
+        state=source_state,
+        key=key_of("adopt_contours"),
+    output:
+        manifest=f"{COHORT}/dicom/{{patient}}/contours.json",
+    log:
+        "logs/adopt_contours/{cohort}/{patient}.log",
+    benchmark:
+        "benchmarks/adopt_contours/{cohort}/{patient}.tsv"
+    wildcard_constraints:
+        cohort=cohorts_with("deidentified"),
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        source=lambda wc: PLAN.source_params(wc.cohort),
+    script:
+        "../scripts/adopt_contours.py"
+
+
+# sees identity: writes only the columns that the configuration allows, and days instead of dates
+rule import_clinical:
+    input:
+        table=lambda wc: PLAN.clinical_table(wc.cohort),
+        manifests=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
+        key=key_of("import_clinical"),
+    output:
+        table=f"{COHORT}/clinical.parquet",
+    log:
+        "logs/import_clinical/{cohort}.log",
+    benchmark:
+        "benchmarks/import_clinical/{cohort}.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        settings=lambda wc: PLAN.clinical_settings(wc.cohort),
+        source=lambda wc: PLAN.source_params(wc.cohort),
+    script:
+        "../scripts/import_clinical.py"
+
+
+rule convert_images:
+    input:
+        manifest=f"{COHORT}/dicom/{{patient}}/images.json",
+        overrides=lambda wc: PLAN.series_table(wc.cohort),
+        key=key_of("convert_images"),
+    output:
+        folder=directory(f"{COHORT}/images/{{patient}}"),
+        manifest=f"{COHORT}/images/{{patient}}/images.json",
+    log:
+        "logs/convert_images/{cohort}/{patient}.log",
+    benchmark:
+        "benchmarks/convert_images/{cohort}/{patient}.tsv"
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=30,
+    params:
+        source=lambda wc: PLAN.source_params(wc.cohort),
+        modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
+        kernel=lambda wc: PLAN.config.cohorts[wc.cohort].kernel,
+    script:
+        "../scripts/convert_images.py"
+
+
+rule draw_masks:
+    input:
+        images=f"{COHORT}/images/{{patient}}/images.json",
+        contours=f"{COHORT}/dicom/{{patient}}/contours.json",
+        files=lambda wc: PLAN.contour_files(wc.cohort, wc.set, wc.patient),
+        key=key_of("draw_masks"),
+    output:
+        folder=directory(f"{COHORT}/masks/{{set}}/{{patient}}"),
+        manifest=f"{COHORT}/masks/{{set}}/{{patient}}/masks.json",
+    log:
+        "logs/draw_masks/{cohort}/{set}/{patient}.log",
+    benchmark:
+        "benchmarks/draw_masks/{cohort}/{set}/{patient}.tsv"
+    group:
+        "patient"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=20,
+    params:
+        source=lambda wc: PLAN.source_params(wc.cohort),
+        contour_folder=lambda wc: PLAN.contour_folder(wc.cohort, wc.set, wc.patient),
+        rois=lambda wc: PLAN.config.cohorts[wc.cohort].rois,
+    script:
+        "../scripts/draw_masks.py"

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from osteorad import joblog
+from osteorad.radiomics.collect import collect
+
+joblog.start(snakemake.log[0])
+collect(
+    [Path(p) for p in snakemake.input.tables],
+    [Path(p) for p in snakemake.input.reasons],
+    Path(snakemake.output.table),
+    Path(snakemake.output.reasons),
+)

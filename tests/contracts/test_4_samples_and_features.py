@@ -1,0 +1,82 @@
+"""Contract 4: one row an image and ROI, values or a reason, and samples that pair them."""
+
+from __future__ import annotations
+
+import math
+
+import pyarrow as pa
+import pytest
+
+from osteorad.cohort import schemas
+from osteorad.files import read_json, read_parquet
+from osteorad.provenance import sample_key
+
+FEATURES = "results/cohorts/small/features"
+
+
+def unexplained(table: pa.Table, reasons: pa.Table) -> list[str]:
+    """Missing values without a row in the table of reasons."""
+    names = [n for n in table.column_names if n not in schemas.FEATURE_KEYS]
+    keys = list(schemas.FEATURE_KEYS)
+    told = {tuple(r[k] for k in keys) for r in reasons.to_pylist() if r["kind"] == "missing"}
+    return [
+        str([row[k] for k in keys])
+        for row in table.to_pylist()
+        if any(row[n] is None or math.isnan(row[n]) for n in names) and tuple(row[k] for k in keys) not in told
+    ]
+
+
+@pytest.mark.parametrize("preset", ["zhu2024", "lesion-table"])
+def test_table_has_the_keys_types_and_metadata(run, preset):
+    table = read_parquet(run / FEATURES / preset / "manual/features.parquet")
+    assert table.column_names[:7] == list(schemas.FEATURE_KEYS)
+    values = table.schema.names[7:]
+    assert all(table.schema.field(n).type == pa.float64() for n in values)
+    assert all(table.schema.field(n).metadata for n in values)
+    assert b"preset_hash" in b" ".join(table.schema.metadata)
+
+
+def test_zhu_preset_gives_its_1197_features(run):
+    table = read_parquet(run / FEATURES / "zhu2024/manual/features.parquet")
+    assert len([n for n in table.column_names[7:] if not n.startswith("suv_")]) == 1197
+    assert table.num_rows == len(set(zip(*(table[k].to_pylist() for k in schemas.FEATURE_KEYS), strict=True)))
+
+
+def test_every_roi_has_a_row_on_its_image(run):
+    table = read_parquet(run / FEATURES / "lesion-table/manual/features.parquet")
+    rows = {(r["patient"], r["session"], r["image"], r["roi"], r["lesion"]) for r in table.to_pylist()}
+    drawn = {
+        (m["patient"], row["session"], row["image"], row["roi"], row["lesion"])
+        for m in map(read_json, (run / "results/cohorts/small/masks/manual").glob("*/masks.json"))
+        for row in m["masks"]
+    }
+    assert len(drawn) > 24
+    assert drawn <= rows
+
+
+@pytest.mark.parametrize("preset", ["zhu2024", "lesion-table"])
+def test_nothing_is_missing_on_the_clean_phantom_but_unpaired_contours(run, preset):
+    table = read_parquet(run / FEATURES / preset / "manual/features.parquet")
+    reasons = read_parquet(run / FEATURES / preset / "manual/reasons.parquet")
+    assert unexplained(table, reasons) == []
+    assert {r["reason"] for r in reasons.to_pylist() if r["kind"] == "missing"} <= {"contour_unpaired"}
+
+
+def test_a_missing_value_without_reason_is_found(run):
+    table = read_parquet(run / FEATURES / "lesion-table/manual/features.parquet")
+    reasons = read_parquet(run / FEATURES / "lesion-table/manual/reasons.parquet")
+    name = table.column_names[7]
+    values = table[name].to_pylist()
+    row = next(i for i, v in enumerate(values) if v is not None and not math.isnan(v))
+    values[row] = math.nan
+    broken = table.set_column(7, table.schema.field(name), pa.array(values, pa.float64()))
+    assert len(unexplained(broken, reasons)) == 1
+
+
+def test_sample_keys_follow_from_what_they_name(run):
+    samples = read_parquet(run / "results/analyses/marrow/samples.parquet")
+    assert samples.schema.names[: len(schemas.SAMPLES.names)] == schemas.SAMPLES.names
+    for row in samples.select(schemas.SAMPLES.names).to_pylist():
+        key = sample_key(row["cohort"], row["patient"], row["session"], row["roi"], row["lesion"])
+        assert row["sample"] == key
+    assert any(name.startswith("ct.wavelet-LLH_glcm_") for name in samples.column_names)

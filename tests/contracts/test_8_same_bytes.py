@@ -1,0 +1,59 @@
+"""Contract 8: two runs from scratch, elsewhere and with another number of cores, give the same bytes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from osteorad.provenance import sha256_file
+from tests.workflow.snake import ROOT, snakemake, working_folder
+
+KINDS = (".gz", ".parquet", ".dcm", ".json", ".html", ".csv")
+
+
+def results(run: Path) -> dict[str, str]:
+    """Relative path -> SHA-256 of every NIfTI, table, SEG, JSON and page."""
+    base = run / "results"
+    return {
+        str(p.relative_to(base)): sha256_file(p) for p in sorted(base.rglob("*")) if p.suffix in KINDS and p.is_file()
+    }
+
+
+def differing(a: dict[str, str], b: dict[str, str]) -> list[str]:
+    """Names that one run lacks, or whose content differs."""
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+@pytest.mark.workflow
+def test_second_run_elsewhere_gives_the_same_bytes(run, tmp_path):
+    other = working_folder(tmp_path / "a longer name than the first", ROOT / "tests/configs/small/config.yaml")
+    done = snakemake(other, "--cores", "1")
+    assert done.returncode == 0, done.stdout[-4000:]
+    first, second = results(run), results(other)
+    by_kind = {kind: sum(name.endswith(kind) for name in first) for kind in KINDS}
+    assert by_kind[".gz"] >= 12 * 5
+    assert by_kind[".dcm"] >= 12 * 60
+    assert by_kind[".parquet"] >= 12 * 4
+    assert by_kind[".html"] >= 12 + 3
+    assert differing(first, second) == []
+
+
+def test_a_changed_byte_and_a_missing_file_are_found(run, tmp_path):
+    first = results(run)
+    copy = tmp_path / "results"
+    shutil.copytree(run / "results", copy, ignore=shutil.ignore_patterns("*.dcm"))
+    name = next(n for n in first if n.endswith(".json"))
+    (copy / name).write_bytes((copy / name).read_bytes() + b" ")
+    gone = next(n for n in first if n.endswith(".parquet"))
+    (copy / gone).unlink()
+    wanted = {n: h for n, h in first.items() if not n.endswith(".dcm")}
+    assert differing(wanted, results(tmp_path)) == sorted([name, gone])
+
+
+def test_no_page_or_table_holds_a_path_of_this_machine(run):
+    words = [str(run).encode(), str(ROOT).encode(), str(Path.home()).encode() + b"/"]
+    pages = [p for p in (run / "results").rglob("*") if p.suffix in (".html", ".json", ".csv", ".parquet")]
+    assert pages
+    assert [str(p) for p in pages if any(w in p.read_bytes() for w in words)] == []
