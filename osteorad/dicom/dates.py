@@ -1,4 +1,4 @@
-"""Dates of first sessions, for counting days since the index date; sees identity, so only `import_clinical` calls it."""
+"""Dates of first sessions, to count days since the index date; sees identity: only `import_clinical` calls it."""
 
 from __future__ import annotations
 

@@ -184,15 +184,15 @@ def _refuse_clashes(source: Source, entries: Sequence[Entry]) -> None:
     problems = []
     if source.key is not None and (count := sum(len(names) > 1 for names in issuers.values())):
         problems.append(
-            f"{source.folder}: {count} PatientID(s) carry more than one IssuerOfPatientID: perhaps different people. "
+            f"cohort {source.name}: {count} PatientID(s) carry more than one IssuerOfPatientID: different people? "
             "Split the export by site into cohorts of their own."
         )
     if count := sum(len(ids) > 1 for ids in people.values()):
-        problems.append(f"{source.folder}: {count} pseudonym(s) would stand for more than one person.")
+        problems.append(f"cohort {source.name}: {count} pseudonym(s) would stand for more than one person.")
     if source.key is None:
         bad = [p for p in people if set(p) - SAFE or p in (UNPLACED, ".", "..")]
         problems += [
-            f"{source.folder}: PatientID {p!r} cannot be a file name. Wanted: letters, digits, '.', '_' and '-'."
+            f"cohort {source.name}: PatientID {p!r} cannot be a file name. Wanted: letters, digits, '.', '_' and '-'."
             for p in sorted(bad)[:10]
         ]
     if problems:

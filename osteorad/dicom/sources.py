@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from osteorad.cohort.config import Cohort
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, read_key
 from osteorad.cohort.sources import Source, source_of
 from osteorad.dicom import index
@@ -63,7 +62,6 @@ def open_source(params: Mapping[str, str]) -> JobSource:
     if kind == "phantom":
         folder = workdir / private / name / "source"
         return JobSource(folder=folder, key=PHANTOM_KEY, project_key=PHANTOM_KEY, indexed=None)
-    cohort = Cohort.model_construct(source=kind, path=params["path"])
-    source = source_of(name, cohort, workdir=workdir, private_dir=private)
+    source = source_of(name, kind=kind, path=params["path"], workdir=workdir, private_dir=private)
     project_key = None if source.key is None else read_key(workdir / private / "project.key")
     return JobSource(folder=source.folder, key=source.key, project_key=project_key, indexed=source)

@@ -1,0 +1,147 @@
+"""The account of a patient's masks: what was written under which lesion number, and what was set aside and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from osteorad.cohort.schemas import SERIES
+from osteorad.dicom.mask_images import Target
+from osteorad.dicom.rtstruct import Drawn
+from osteorad.errors import SetAside
+from osteorad.images.lattice import trimmed
+from osteorad.images.volume import EMPTY_PATCH, Patch, write_nifti
+from osteorad.provenance import sha256_file
+from osteorad.reasons import reason
+
+KIND_OF_SERIES = {"RTSTRUCT": "contours", "SEG": "segmentation"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A ROI that is about to be drawn: what it is of, where it comes from, and how to draw it."""
+
+    roi: str
+    number: int | None  # lesion number that its name fixes; None: its rank
+    source: str  # rtstruct | seg | file
+    series: str
+    hash: str  # of the contour; empty: that of the voxels is taken
+    draw: Callable[[Target], Drawn]
+    flags: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Account:
+    """Masks written, things set aside, ROIs that came in, and lesion numbers and contours that are taken."""
+
+    folder: Path
+    masks: list[dict[str, Any]] = field(default_factory=list)
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+    rois_in: int = 0
+    numbers: set[tuple[str, str, str, int]] = field(default_factory=set)
+    voxels_seen: set[tuple[str, str, str, str]] = field(default_factory=set)
+
+    def leave(self, stage: str, session: str, item: str, problem: SetAside) -> None:
+        """Add a row for what cannot be used: stage "masks" for one ROI or mask file, "series" for one DICOM object."""
+        self.set_aside.append(
+            {
+                "session": session,
+                "stage": stage,
+                "item": item,
+                "count": 1,
+                "kind": reason(problem.code).kind,
+                "reason": problem.code,
+                "detail": problem.detail,
+            }
+        )
+
+    def keep(self, labelled: Labelled, target: Target) -> tuple[Patch, dict[str, Any]]:
+        """Draw a ROI, write its mask, and record it; raises SetAside.
+
+        A ROI that is rejected keeps its rank, so that the contours of CT and PET stay paired; a repeated one does not.
+        """
+        place = (target.session, target.image, labelled.roi)
+        flags = set(labelled.flags)
+        try:
+            drawn = labelled.draw(target)
+        except SetAside:
+            self._number(place, labelled.number)
+            raise
+        seen = voxels_hash(drawn.patch)
+        if drawn.patch.voxels:
+            if (*place, seen) in self.voxels_seen:
+                raise SetAside("contour_duplicate")
+            self.voxels_seen.add((*place, seen))
+        lesion = self._number(place, labelled.number)
+        if labelled.number not in (None, lesion):
+            flags.add("roi_name_duplicate")
+        record = self._write(labelled, target, lesion, drawn, sorted({*flags, *drawn.flags}))
+        record["hash"] = labelled.hash or seen
+        self.masks.append(record)
+        return drawn.patch, record
+
+    def _number(self, place: tuple[str, str, str], wanted: int | None) -> int:
+        """The wanted lesion number where it is free, else the next free one."""
+        number = wanted or 1
+        while (*place, number) in self.numbers:
+            number += 1
+        self.numbers.add((*place, number))
+        return number
+
+    def _write(self, labelled: Labelled, target: Target, lesion: int, drawn: Drawn, flags: list[str]) -> dict[str, Any]:
+        path = f"{target.session}/{target.image}/{labelled.roi}-{lesion}.nii.gz"
+        write_nifti(self.folder / path, drawn.patch.on(target.grid).array, target.grid.affine_ras)
+        voxels = drawn.patch.voxels
+        return {
+            "session": target.session,
+            "image": target.image,
+            "roi": labelled.roi,
+            "lesion": lesion,
+            "path": path,
+            "sha256": sha256_file(self.folder / path),
+            "voxels": voxels,
+            "volume_ml": round(voxels * target.grid.voxel_ml, 9),
+            "source": labelled.source,
+            "series": labelled.series,
+            "flags": flags,
+            **labelled.facts,
+        }
+
+
+def voxels_hash(patch: Patch) -> str:
+    """Hash of the voxels of a patch, whatever the block that holds them."""
+    tight = trimmed(patch) or EMPTY_PATCH
+    head = f"{tight.start} {tight.array.shape}\n".encode()
+    return hashlib.sha256(head + np.packbits(tight.array).tobytes()).hexdigest()[:16]
+
+
+def series_row(
+    session: str,
+    series: str,
+    modality: str,
+    outcome: tuple[str, str],
+    files: int,
+    sessions: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Row of SERIES (without cohort and patient) for files of a contour series that had one outcome (state, reason)."""
+    row: dict[str, Any] = {name: None for name in SERIES.names if name not in ("cohort", "patient")}
+    at = sessions.get(session, {})
+    return row | {
+        "session": session,
+        "session_order": at.get("order"),
+        "session_day": at.get("day"),
+        "series": series,
+        "modality": modality,
+        "kind": KIND_OF_SERIES[modality],
+        "image": "",
+        "files": files,
+        "state": outcome[0],
+        "reason": outcome[1],
+        "detail": "",
+    }

@@ -1,0 +1,1 @@
+"""Volumes and masks on grids, resampling, PET onto CT, fusion."""

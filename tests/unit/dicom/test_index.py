@@ -1,0 +1,127 @@
+"""The index: who is where, what changed, and what cannot be placed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from osteorad.cohort.sources import Source
+from osteorad.dicom import index
+from osteorad.errors import ConfigError
+from osteorad.files import read_json
+
+
+def write(
+    path: Path, patient: str, *, study: str = "1.2.3", modality: str = "CT", issuer: str = "", text: str = ""
+) -> None:
+    data = pydicom.Dataset()
+    data.PatientID, data.IssuerOfPatientID, data.Modality = patient, issuer, modality
+    data.StudyInstanceUID, data.SeriesInstanceUID = study, study + ".1"
+    data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    data.SOPInstanceUID = generate_uid(entropy_srcs=[str(path)])
+    data.SeriesDescription = text
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture
+def source(tmp_path):
+    for patient in ("A", "B"):
+        for number in range(3):
+            write(tmp_path / "in" / patient / f"{number}", patient, study=f"1.2.{patient == 'A':d}")
+    return Source(name="x", folder=tmp_path / "in", state=tmp_path / "state", key=b"k" * 32)
+
+
+def state(source: Source, patient: str) -> list[list]:
+    return read_json(source.state / "state" / f"{patient}.json")["files"]
+
+
+def test_patients_are_pseudonyms_and_files_have_no_names(source):
+    patients = index.update(source)
+    assert len(patients) == 2
+    assert all(p.startswith("p") and len(p) == 13 for p in patients)
+    text = (source.state / "state" / f"{patients[0]}.json").read_text()
+    assert "in/A" not in text
+    assert index.patients(source) == patients
+    assert [p.parent.name for p in index.patient_files(source, source.pseudonym("A"))] == ["A"] * 3
+
+
+def test_second_update_writes_nothing(source):
+    index.update(source)
+    before = {p: p.stat().st_mtime_ns for p in source.state.rglob("*") if p.name != ".index.lock"}
+    index.update(source)
+    assert before == {p: p.stat().st_mtime_ns for p in source.state.rglob("*") if p.name != ".index.lock"}
+
+
+def test_touched_file_with_recorded_content_keeps_its_version(source):
+    index.update(source)
+    patient = source.pseudonym("A")
+    index.record_hashes(source, patient, index.patient_files(source, patient))
+    before = state(source, patient)
+    os.utime(source.folder / "A/0", ns=(1, 1))
+    index.update(source)
+    assert state(source, patient) == before
+
+
+def test_changed_content_of_equal_size_raises_the_version_of_that_patient_only(source):
+    write(source.folder / "A/0", "A", study="1.2.1", text="AB")
+    index.update(source)
+    a, b = source.pseudonym("A"), source.pseudonym("B")
+    index.record_hashes(source, a, index.patient_files(source, a))
+    before = state(source, a), state(source, b)
+    write(source.folder / "A/0", "A", study="1.2.1", text="CD")
+    os.utime(source.folder / "A/0", ns=(1, 1))
+    index.update(source)
+    assert sorted(v for *_, v in state(source, a)) == [0, 0, 1]
+    assert state(source, a) != before[0]
+    assert state(source, b) == before[1]
+
+
+def test_removed_patient_leaves_no_state(source):
+    index.update(source)
+    for path in (source.folder / "B").iterdir():
+        path.unlink()
+    assert index.update(source) == [source.pseudonym("A")]
+    assert not (source.state / "state" / f"{source.pseudonym('B')}.json").exists()
+
+
+def test_what_cannot_be_placed_is_listed_with_its_reason(source):
+    (source.folder / "Thumbs.db").write_bytes(b"not dicom at all")
+    (source.folder / "empty.dcm").write_bytes(b"")
+    write(source.folder / "x", "", study="1.2.9")
+    write(source.folder / "y1", "C", study="1.2.8")
+    write(source.folder / "y2", "D", study="1.2.8")
+    index.update(source)
+    manifest = read_json(source.state / "state" / "unplaced.json")
+    reasons = sorted(row["reason"] for row in manifest["set_aside"])
+    assert reasons == ["identity_missing", "not_dicom", "not_dicom", "study_patient_conflict", "study_patient_conflict"]
+    assert manifest["files_in"] == 5
+    assert len(index.patients(source)) == 2
+
+
+def test_two_issuers_of_one_id_stop(source):
+    write(source.folder / "z", "A", study="1.2.7", issuer="elsewhere")
+    with pytest.raises(ConfigError, match=r"1 PatientID\(s\) carry more than one IssuerOfPatientID"):
+        index.update(source)
+
+
+def test_an_id_that_cannot_be_a_file_name_stops_only_without_key(tmp_path):
+    write(tmp_path / "in/a", "../evil", study="1.2.1")
+    index.update(Source(name="x", folder=tmp_path / "in", state=tmp_path / "s1", key=b"k" * 32))
+    with pytest.raises(ConfigError, match="cannot be a file name"):
+        index.update(Source(name="x", folder=tmp_path / "in", state=tmp_path / "s2", key=None))
+
+
+def test_contours_and_images_are_counted_apart(source):
+    write(source.folder / "A/rs", "A", study="1.2.1", modality="RTSTRUCT")
+    index.update(source)
+    patient = source.pseudonym("A")
+    assert index.count_files(source, patient, contours=True) == 1
+    assert index.count_files(source, patient, contours=False) == 3
