@@ -1,0 +1,241 @@
+"""Checks of the splits and of everything fitted: A1, A2, A3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from osteorad.cohort.schemas import SAMPLES
+from osteorad.cohort.splits import OUTER, folds_of, inner_folds_of, training
+from osteorad.modelling.audit_input import AuditTables, Finding, finding, prediction_rows, step_rows
+from osteorad.modelling.block import Trace
+from osteorad.modelling.lineage import fold_name, upstream
+from osteorad.modelling.nested import FoldFit, fit_fold, last_prefix
+from osteorad.modelling.plans import Plan, block_of, fit_encoder, plans_of
+from osteorad.modelling.records import CALIBRATION, CHOICE, ENCODE, THRESHOLD
+from osteorad.modelling.steps import fit_chain
+from osteorad.provenance import seed_from
+
+Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
+
+
+def _parts(splits: pa.Table) -> Parts:
+    found: Parts = {}
+    names = ("repeat", "fold", "inner_fold", "part", "sample", "patient")
+    for repeat, fold, inner_fold, part, sample, patient in zip(
+        *(splits[name].to_pylist() for name in names), strict=True
+    ):
+        found.setdefault((repeat, fold, inner_fold), {"train": {}, "test": {}})[part][sample] = patient
+    return found
+
+
+# --- A1 --------------------------------------------------------------------------------------------------------------
+
+
+def check_roles(tables: AuditTables) -> Finding:
+    """A1: no patient in two roles of a fold; every sample tested once a repeat; predictions keep to the splits."""
+    parts = _parts(tables.splits)
+    problems = [*_two_roles(parts), *_not_once(tables, parts), *_beyond_outer(parts), *_other_parts(tables, parts)]
+    looked_at = f"{len(parts)} divisions, {tables.splits.num_rows} rows of splits.parquet"
+    return finding(
+        problems, looked_at=looked_at, clean="No patient has two roles; each sample is tested once a repeat."
+    )
+
+
+def _two_roles(parts: Parts) -> Iterator[str]:
+    for where, sides in parts.items():
+        for patient in sorted(set(sides["train"].values()) & set(sides["test"].values())):
+            yield f"{fold_name(*where)}: patient {patient} is in train and test"
+
+
+def _not_once(tables: AuditTables, parts: Parts) -> Iterator[str]:
+    expected = set(tables.samples["sample"].to_pylist())
+    for repeat in sorted({repeat for repeat, _, _ in parts}):
+        tested = [
+            sample
+            for (at, _, inner_fold), sides in parts.items()
+            if at == repeat and inner_fold == OUTER
+            for sample in sides["test"]
+        ]
+        if sorted(tested) != sorted(expected):
+            yield f"repeat {repeat}: {len(tested)} samples are tested, {len(set(tested))} different, of {len(expected)}"
+
+
+def _beyond_outer(parts: Parts) -> Iterator[str]:
+    for (repeat, fold, inner_fold), sides in parts.items():
+        outer = parts.get((repeat, fold, OUTER), {"train": {}})["train"]
+        strangers = {sample for side in sides.values() for sample in side} - set(outer)
+        if inner_fold != OUTER and strangers:
+            yield f"{fold_name(repeat, fold, inner_fold)}: {len(strangers)} rows are not of the outer training part"
+
+
+def _other_parts(tables: AuditTables, parts: Parts) -> Iterator[str]:
+    for rows in prediction_rows(tables.predictions):
+        sides = parts.get((rows.repeat, rows.fold, OUTER), {"train": {}, "test": {}})
+        for part in ("train", "test"):
+            said = [sample for sample, at in zip(rows.sample, rows.part, strict=True) if at == part]
+            if sorted(said) != sorted(sides[part]):
+                yield f"{rows.where}: {part} rows of the predictions are not those of the splits"
+
+
+# --- A2 --------------------------------------------------------------------------------------------------------------
+
+
+def check_training_rows(tables: AuditTables) -> Finding:
+    """A2: the hash of every fit equals that of a replay on the training rows; lineage shows no test patient upstream.
+
+    The replay takes rows through `cohort.splits.training` and repeats every step, so it holds the arrays themselves
+    against each other, not what a run says about itself.
+    """
+    stored: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in step_rows(tables.steps):
+        if row["step"] not in (CHOICE, CALIBRATION, THRESHOLD):
+            stored[(row["repeat"], row["fold"], row["inner_fold"], row["variables"], row["step"])] = row
+    problems: list[str] = []
+    compared = 0
+    for plan in plans_of(tables.recipe, tables.samples):
+        for repeat, fold in folds_of(tables.splits):
+            for inner_fold in (OUTER, *inner_folds_of(tables.splits, repeat=repeat, fold=fold)):
+                where = (repeat, fold, inner_fold, plan.variables)
+                own = {key[-1]: row for key, row in stored.items() if key[:4] == where}
+                problems += _compare(where, own, _replay(tables, plan, where, own))
+                compared += len(own)
+    problems += _upstream_patients(tables)
+    return finding(
+        problems,
+        looked_at=f"{compared} fitted steps against a replay on the training rows; lineage of every test prediction",
+        clean=f"{compared} of {compared} hashes are equal; no test patient stands upstream of anything learned.",
+    )
+
+
+def _replay(
+    tables: AuditTables, plan: Plan, where: tuple[int, int, int, str], stored: dict[str, dict[str, Any]]
+) -> dict[str, Trace]:
+    """Traces of all steps and models of a plan on one training part, from the rows themselves."""
+    repeat, fold, inner_fold, _ = where
+    rows = training(tables.samples, tables.splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
+    chain = fit_chain(plan.steps, block_of(fit_encoder(plan, rows), rows))
+    traces = {step.name: step.trace for step in chain.steps}
+    if plan.texts and chain.steps:
+        traces[ENCODE] = chain.steps[0].trace
+    for model in plan.models:
+        k = stored[model]["record"].get("k") if inner_fold == OUTER and model in stored else None
+        count = k if k is not None else last_prefix(model, chain)
+        block = chain.block
+        traces[model] = block.with_columns(block.columns[:count], np.ascontiguousarray(block.X[:, :count])).trace()
+    return traces
+
+
+def _compare(
+    where: tuple[int, int, int, str], stored: dict[str, dict[str, Any]], replayed: dict[str, Trace]
+) -> Iterator[str]:
+    name = f"{fold_name(*where[:3])} {where[3]}"
+    for step in sorted(set(stored) | set(replayed)):
+        if step not in stored or step not in replayed:
+            yield f"{name} {step}: {'not recorded' if step not in stored else 'not a step of the recipe'}"
+        elif stored[step]["fit_rows"] != replayed[step].rows:
+            yield f"{name} {step}: fitted on {stored[step]['fit_rows']} rows, training part has {replayed[step].rows}"
+        elif stored[step]["fit_hash"] != replayed[step].fit_hash:
+            yield f"{name} {step}: fitted on another array than the training rows give"
+
+
+def _upstream_patients(tables: AuditTables) -> Iterator[str]:
+    """Test patients that stand upstream of their own predictions without being of the training part by the splits."""
+    graph = tables.lineage
+    parts = _parts(tables.splits)
+    patients = graph["patients"]
+    for node in graph["nodes"]:
+        if node["kind"] != "predictions":
+            continue
+        tested = {patients[at] for at in node["patients"]}
+        for above in upstream(graph, node["id"]):
+            if above["kind"] == "fit":
+                sides = parts.get((above["repeat"], above["fold"], OUTER), {"train": {}})
+                seen = {patients[at] for at in above["patients"]} - set(sides["train"].values())
+                for patient in sorted(seen & tested):
+                    yield f"{node['id']}: patient {patient} was seen by {above['id']}"
+
+
+# --- A3 --------------------------------------------------------------------------------------------------------------
+
+
+def check_noise_refit(tables: AuditTables) -> Finding:
+    """A3: one fold drawn by name, its test rows replaced by noise: selection, model and threshold stay to the bit."""
+    folds = folds_of(tables.splits)
+    repeat, fold = folds[seed_from(f"{tables.analysis}/audit/A3") % len(folds)]
+    noised = _with_noise(tables, repeat, fold)
+    problems: list[str] = []
+    proof: list[str] = []
+    for plan in plans_of(tables.recipe, tables.samples):
+        again = fit_fold(
+            noised, tables.splits, plan, recipe=tables.recipe, analysis=tables.analysis, repeat=repeat, fold=fold
+        )
+        problems += _differences(tables, again)
+        proof.append(f"{plan.variables}: {again.chosen}, {len(again.chosen_model.features)} columns, unchanged")
+    return finding(
+        problems,
+        looked_at=f"{fold_name(repeat, fold)} fitted again, test features, covariates and outcomes replaced by noise",
+        clean="Features, settings, chosen model, inner scores, calibration and threshold are identical to the bit.",
+        proof=proof,
+    )
+
+
+def _with_noise(tables: AuditTables, repeat: int, fold: int) -> pa.Table:
+    """Samples whose test rows hold noise in everything but their names."""
+    test = _parts(tables.splits)[(repeat, fold, OUTER)]["test"]
+    rows = np.array([sample in test for sample in tables.samples["sample"].to_pylist()])
+    rng = np.random.default_rng(seed_from(f"{tables.analysis}/audit/A3/noise"))
+    noised = tables.samples
+    for at, name in enumerate(noised.column_names):
+        if name in SAMPLES.names and name != "outcome":
+            continue
+        kind = noised.schema.field(name).type
+        if name == "outcome":
+            values = np.where(rows, 1 - noised[name].to_numpy(), noised[name].to_numpy())
+            column = pa.array(values, kind)
+        elif pa.types.is_floating(kind):
+            noise = rng.standard_cauchy(len(rows)) * 100.0
+            column = pa.array(np.where(rows, noise, noised[name].to_numpy()), kind)
+        else:
+            old = noised[name].to_pylist()
+            column = pa.array([None if new else value for new, value in zip(rows, old, strict=True)], kind)
+        noised = noised.set_column(at, noised.schema.field(name), column)
+    return noised
+
+
+def _differences(tables: AuditTables, again: FoldFit) -> Iterator[str]:
+    where = f"{fold_name(again.repeat, again.fold)} {again.plan.variables}"
+    key = (again.repeat, again.fold, OUTER, again.plan.variables)
+    names = ("repeat", "fold", "inner_fold", "variables")
+    rows = [row for row in step_rows(tables.steps) if tuple(row[name] for name in names) == key]
+    records = {(row["step"], row["record"].get("model")): row["record"] for row in rows}
+    scores = {
+        found.model: found
+        for found in prediction_rows(tables.predictions)
+        if (found.repeat, found.fold, OUTER, found.variables) == key
+    }
+    needed: set[tuple[str, str | None]] = {(CHOICE, None)}
+    for model in again.models:
+        needed |= {(model.name, None), (THRESHOLD, model.name), (CALIBRATION, model.name)}
+    if needed - set(records) or {model.name for model in again.models} - set(scores):
+        yield f"{where}: steps or predictions of this fold are not recorded"
+        return
+    if records[(CHOICE, None)]["chosen"] != again.chosen:
+        yield f"{where}: the chosen model was {records[(CHOICE, None)]['chosen']} and becomes {again.chosen}"
+    for model in again.models:
+        before = records[(model.name, None)]
+        if before["features"] != list(model.features):
+            yield f"{where} {model.name}: other features are selected"
+        if (before["config"], before["k"]) != (dict(model.setting.config), model.setting.k):
+            yield f"{where} {model.name}: another setting is chosen"
+        if records[(THRESHOLD, model.name)]["threshold"] != model.threshold:
+            yield f"{where} {model.name}: the threshold moves"
+        platt = records[(CALIBRATION, model.name)]
+        if (platt["intercept"], platt["slope"]) != (model.platt.intercept, model.platt.slope):
+            yield f"{where} {model.name}: the calibration moves"
+        stored = scores[model.name]
+        if not np.array_equal(stored.score[stored.of_part("train")], model.train_score):
+            yield f"{where} {model.name}: inner scores of training rows move"

@@ -1,0 +1,119 @@
+"""Feature filters: F statistic, redundancy by correlation, and mRMR (Ding & Peng 2005)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from osteorad.modelling.block import FloatArray, IntArray
+
+BLOCK = 512  # columns compared at a time: no columns x columns matrix is ever made
+DIGITS = 10  # ties are ties on every machine
+
+
+def unit_columns(X: FloatArray) -> FloatArray:
+    """Columns centred and of length 1, so that products are Pearson correlations; constant columns are 0."""
+    centred = X - X.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    return centred / np.where(length > 0, length, np.inf)
+
+
+def ranks(X: FloatArray) -> FloatArray:
+    """Average ranks within each column, for Spearman's correlation."""
+    ranked = np.empty_like(X)
+    for column in range(X.shape[1]):
+        _, inverse, counts = np.unique(X[:, column], return_inverse=True, return_counts=True)
+        last = np.cumsum(counts)
+        ranked[:, column] = (last - (counts - 1) / 2.0)[inverse]
+    return ranked
+
+
+def f_scores(X: FloatArray, outcome: IntArray) -> FloatArray:
+    """One-way F statistic of each column between the two classes; 0 for constant columns.
+
+    A column that separates the classes without any spread inside them gets infinity.
+    """
+    one = outcome == 1
+    n = len(outcome)
+    groups = (X[one], X[~one])
+    means = [group.mean(axis=0) for group in groups]
+    grand = X.mean(axis=0)
+    between = sum(len(group) * (mean - grand) ** 2 for group, mean in zip(groups, means, strict=True))
+    within = sum(((group - mean) ** 2).sum(axis=0) for group, mean in zip(groups, means, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        score = between / (within / (n - 2))
+    return np.where(np.isnan(score), 0.0, score)
+
+
+def redundant(X: FloatArray, order: Sequence[int], threshold: float) -> tuple[list[int], dict[int, tuple[int, float]]]:
+    """Go through columns in `order`; keep one if its |r| with every column kept before is at most `threshold`.
+
+    X : ranks for Spearman. Returns places kept, in `order`, and dropped place -> (place of a kept column that it
+    correlates with too much, r). Work goes by blocks, so memory grows with columns x BLOCK only.
+    """
+    unit = unit_columns(X)
+    kept: list[int] = []
+    dropped: dict[int, tuple[int, float]] = {}
+    for start in range(0, len(order), BLOCK):
+        places = np.asarray(order[start : start + BLOCK])
+        block = unit[:, places]
+        before = unit[:, kept].T @ block if kept else np.zeros((1, len(places)))
+        most = np.argmax(np.abs(before), axis=0)
+        seen = np.abs(before).max(axis=0).round(DIGITS) > threshold
+        inside = block.T @ block
+        new: list[int] = []
+        for at, place in enumerate(places.tolist()):
+            if seen[at]:
+                dropped[place] = (kept[most[at]], float(before[most[at], at]))
+                continue
+            partners = inside[new, at]
+            near = int(np.argmax(np.abs(partners))) if new else 0
+            if new and round(float(abs(partners[near])), DIGITS) > threshold:
+                dropped[place] = (int(places[new[near]]), float(partners[near]))
+            else:
+                new.append(at)
+        kept += [int(places[at]) for at in new]
+    return kept, dropped
+
+
+def mrmr(
+    X: FloatArray, outcome: IntArray, count: int, *, scheme: str = "FCQ", floor: float = 0.0
+) -> tuple[list[int], list[float]]:
+    """Rank columns by relevance and least redundancy; the first k of the answer are the answer for k.
+
+    scheme : FCQ, relevance F over mean |r| with the columns taken before, at least `floor`; FCD, F minus mean |r|;
+    RCD, |r| with the outcome minus mean |r|. The first column is the most relevant one.
+    Returns places and scores, `count` of them or as many as there are columns. Ties go to the earlier column.
+    """
+    unit = unit_columns(X)
+    if scheme == "RCD":
+        relevance = np.abs(unit.T @ unit_columns(outcome[:, None].astype(float))[:, 0])
+    else:
+        relevance = np.minimum(f_scores(X, outcome), 1e12)
+    taken: list[int] = []
+    scores: list[float] = []
+    free = np.ones(X.shape[1], dtype=bool)
+    summed = np.zeros(X.shape[1])
+    for turn in range(min(count, X.shape[1])):
+        score = relevance if turn == 0 else _score(relevance, summed / turn, scheme, floor)
+        best = _first_best(score, free)
+        taken.append(best)
+        scores.append(float(score[best]))
+        free[best] = False
+        summed += np.abs(unit.T @ unit[:, best])
+    return taken, scores
+
+
+def _score(relevance: FloatArray, redundancy: FloatArray, scheme: str, floor: float) -> FloatArray:
+    if scheme == "FCQ":
+        return relevance / np.maximum(redundancy, max(floor, np.finfo(float).tiny))
+    return relevance - redundancy
+
+
+def _first_best(score: FloatArray, free: NDArray[np.bool_]) -> int:
+    """The first free place whose score is the largest but for rounding."""
+    usable = np.where(free, score, -np.inf)
+    best = usable.max()
+    return int(np.argmax(usable >= best - 10.0**-DIGITS * abs(best)))

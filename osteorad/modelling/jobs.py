@@ -1,0 +1,94 @@
+"""Jobs of an analysis after its samples: paths in, files out. Scripts call these and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.config import Analysis, Recipe
+from osteorad.files import json_text, read_json, read_parquet, write_json, write_parquet, write_text
+from osteorad.modelling.audit import audit_analysis
+from osteorad.modelling.audit_input import AuditTables
+from osteorad.modelling.evaluate import evaluate
+from osteorad.modelling.run import fit_analysis
+from osteorad.provenance import sha256_bytes
+
+
+def fit_job(
+    *,
+    samples: Path,
+    splits: Path,
+    params: Mapping[str, Any],
+    out_predictions: Path,
+    out_steps: Path,
+    out_selection: Path,
+    out_lineage: Path,
+    out_models: Path,
+) -> None:
+    """Fit an analysis and write its tables, its lineage and a folder with a record of each fold's chosen model.
+
+    params : name, settings and recipe of the analysis, as `cohort.plan.Plan.analysis_params` gives them.
+    """
+    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
+    fitted = fit_analysis(
+        read_parquet(samples), read_parquet(splits), recipe, analysis=params["name"], cohort=settings.cohort
+    )
+    write_parquet(out_predictions, fitted.predictions)
+    write_parquet(out_steps, fitted.steps)
+    write_parquet(out_selection, fitted.selection)
+    _write_models(out_models, fitted.models)
+    write_json(out_lineage, fitted.lineage)
+
+
+def _write_models(folder: Path, models: Mapping[str, Mapping[str, Any]]) -> None:
+    """One JSON a fold and a manifest, in a folder that holds nothing else."""
+    shutil.rmtree(folder, ignore_errors=True)
+    files = []
+    for name, record in sorted(models.items()):
+        text = json_text(record)
+        write_text(folder / f"{name}.json", text)
+        files.append({"path": f"{name}.json", "sha256": sha256_bytes(text.encode()), "model": record["model"]})
+    write_json(folder / "models.json", {"files": files})
+
+
+def audit_job(
+    *,
+    samples: Path,
+    splits: Path,
+    predictions: Path,
+    steps: Path,
+    selection: Path,
+    lineage: Path,
+    params: Mapping[str, Any],
+    out: Path,
+) -> None:
+    """Audit an analysis and write the certificate."""
+    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
+    tables = AuditTables(
+        samples=read_parquet(samples),
+        splits=read_parquet(splits),
+        predictions=read_parquet(predictions),
+        steps=read_parquet(steps),
+        selection=read_parquet(selection),
+        lineage=read_json(lineage),
+        recipe=recipe,
+        analysis=params["name"],
+    )
+    certificate = audit_analysis(tables, cohort=settings.cohort)
+    write_json(out, certificate)
+
+
+def evaluate_job(*, predictions: Path, selection: Path, params: Mapping[str, Any], out: Path) -> None:
+    """Evaluate an analysis from its predictions and write all numbers of its page."""
+    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
+    evaluation = evaluate(
+        read_parquet(predictions),
+        read_parquet(selection),
+        analysis=params["name"],
+        cohort=settings.cohort,
+        outcome_label=settings.outcome_label,
+        bootstrap=recipe.bootstrap,
+    )
+    write_json(out, evaluation)

@@ -1,0 +1,104 @@
+"""The graph from inputs to predictions: who was seen by everything that learned (contract 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from osteorad.cohort.splits import OUTER
+from osteorad.files import json_text
+from osteorad.modelling.nested import FoldFit
+from osteorad.modelling.records import Run
+from osteorad.modelling.steps import Chain
+from osteorad.provenance import digest, sha256_bytes
+
+
+def table_hash(table: pa.Table) -> str:
+    """Hash of a table's columns and values, whatever the file or its chunks."""
+    parts = []
+    for name in table.column_names:
+        if pa.types.is_floating(table.schema.field(name).type):
+            values = np.array(table[name].to_numpy(), dtype="<f8")
+            values[np.isnan(values)] = np.nan
+            parts.append([name, sha256_bytes(values.tobytes())])
+        else:
+            parts.append([name, sha256_bytes(json_text(table[name].to_pylist()).encode())])
+    return digest(parts, 32)
+
+
+def fold_name(repeat: int, fold: int, inner_fold: int = OUTER) -> str:
+    """Short name of a fold: r1f2, or r1f2i3."""
+    return f"r{repeat}f{fold}" + (f"i{inner_fold}" if inner_fold != OUTER else "")
+
+
+def lineage_graph(
+    run: Run, fits: Sequence[FoldFit], *, samples: pa.Table, splits: pa.Table, inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """Nodes and edges from input files to the predictions of each fold.
+
+    A `fit` node lists the patients on which its steps were fitted, taken from the fits themselves, as places in
+    `patients`. An edge [a, b]: b was made from a.
+    """
+    patients = sorted(set(samples["patient"].to_pylist()))
+    place = {patient: at for at, patient in enumerate(patients)}
+    nodes: list[dict[str, Any]] = [
+        {"id": f"input/{name}", "kind": "input", "hash": value} for name, value in sorted(inputs.items())
+    ]
+    edges = [[node["id"], "samples"] for node in nodes]
+    nodes.append({"id": "samples", "kind": "samples", "hash": table_hash(samples), "rows": samples.num_rows})
+    nodes.append({"id": "splits", "kind": "splits", "hash": table_hash(splits), "rows": splits.num_rows})
+    edges.append(["samples", "splits"])
+    for fit in fits:
+        made = f"predictions/{fold_name(fit.repeat, fit.fold)}/{fit.plan.variables}"
+        for inner_fold, chain in [(OUTER, fit.chain), *((inner.inner_fold, inner.chain) for inner in fit.inner)]:
+            name = f"fit/{fold_name(fit.repeat, fit.fold, inner_fold)}/{fit.plan.variables}"
+            nodes.append(_fit_node(name, fit, inner_fold, chain, place))
+            edges += [["samples", name], ["splits", name], [name, made]]
+        tested = [place[patient] for patient in sorted(set(fit.test_patients))]
+        nodes.append({"id": made, "kind": "predictions", "patients": tested, "chosen": fit.chosen})
+        edges.append(["samples", made])
+    return {
+        "cohort": run.cohort,
+        "analysis": run.analysis,
+        "procedure": run.procedure,
+        "patients": patients,
+        "nodes": nodes,
+        "edges": edges,
+    }
+
+
+def _fit_node(name: str, fit: FoldFit, inner_fold: int, chain: Chain, place: Mapping[str, int]) -> dict[str, Any]:
+    traces = [step.trace for step in chain.steps]
+    if inner_fold == OUTER:
+        traces += [model.trace for model in fit.models]
+    else:
+        traces += [trace for inner in fit.inner if inner.inner_fold == inner_fold for trace in inner.traces.values()]
+    seen = sorted({patient for trace in traces for patient in trace.patients})
+    return {
+        "id": name,
+        "kind": "fit",
+        "repeat": fit.repeat,
+        "fold": fit.fold,
+        "inner_fold": inner_fold,
+        "variables": fit.plan.variables,
+        "patients": [place[patient] for patient in seen],
+        "fit_hashes": sorted({trace.fit_hash for trace in traces}),
+    }
+
+
+def upstream(graph: Mapping[str, Any], node: str) -> list[Mapping[str, Any]]:
+    """All nodes from which a node was made, directly or not, sorted by id."""
+    parents: dict[str, list[str]] = {}
+    for parent, child in graph["edges"]:
+        parents.setdefault(child, []).append(parent)
+    seen: set[str] = set()
+    todo = [node]
+    while todo:
+        for parent in parents.get(todo.pop(), []):
+            if parent not in seen:
+                seen.add(parent)
+                todo.append(parent)
+    return sorted((item for item in graph["nodes"] if item["id"] in seen), key=lambda item: str(item["id"]))
