@@ -1,0 +1,1 @@
+"""Report pages: plain data in, escaped HTML out; every page is drawn from the dict that is its report.json."""

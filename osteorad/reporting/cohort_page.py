@@ -1,0 +1,141 @@
+"""The page of a cohort: flow, acquisition, contours, lesions, quarantine, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from osteorad.files import read_json, read_parquet, write_csv, write_json, write_text
+from osteorad.reporting import cohort_sections as parts
+from osteorad.reporting import cohort_tables as tables
+from osteorad.reporting import flow_data
+from osteorad.reporting import report as doc
+from osteorad.reporting.render import render_page
+from osteorad.reporting.settings_part import provenance_section, settings_section
+from osteorad.reporting.wording import percent, tidy
+
+LEAST_REFUSED = 5
+Rows = Sequence[Mapping[str, Any]]
+
+
+def write_cohort_page(
+    *,
+    cohort: str,
+    title: str,
+    patients: Path,
+    series: Path,
+    quarantine: Path,
+    features: Path,
+    reasons: Path,
+    flow: Path | None,
+    thumbs: Sequence[Path],
+    settings: Mapping[str, Any],
+    out_html: Path,
+    out_json: Path,
+    out_csv: Path,
+) -> None:
+    """Write report.html (under 3 MB for 40 patients), report.json and lesions.csv of a cohort.
+
+    features, reasons : collected tables of the preset `lesion-table`. flow : JSON {"stages": [...]} as in an analysis,
+    or None, then the flow is counted from the tables. thumbs : the patients' JSON of `draw_patient`.
+    settings : cutoff, citation, source, privacy (sentences), max_quarantined, versions, hashes, and under `settings`
+    whatever else was configured.
+    """
+    tabs = {name: read_parquet(path) for name, path in (("series", series), ("quarantine", quarantine))}
+    feature_table, reason_table = read_parquet(features), read_parquet(reasons)
+    people = read_parquet(patients).to_pylist()
+    stages = (
+        read_json(flow)["stages"] if flow is not None else flow_data.cohort_stages(tabs["series"], tabs["quarantine"])
+    )
+    stages = _with_measured(stages, flow_data.measured_stage(feature_table, reason_table))
+    lesions = tables.lesion_rows(feature_table, reason_table)
+    pages, pixels = parts.montage_source(thumbs)
+    listed = tabs["series"].to_pylist()
+    aside = tabs["quarantine"].to_pylist()
+    state = _state(people, listed, settings)
+    whole = doc.report(
+        "cohort",
+        cohort,
+        title or f"Cohort {cohort}",
+        subtitle=_subtitle(cohort, state, settings),
+        state=parts.state_line(state),
+        sections=[
+            parts.overview(state, lesions),
+            parts.flow_section(stages),
+            parts.acquisition(listed, state),
+            parts.contours(pages, pixels),
+            parts.lesion_section(lesions, Path(out_csv).name),
+            parts.aside_section(aside, people),
+            settings_section(settings.get("settings", {}), settings),
+            provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),
+        ],
+        chips=_chips(state, stages),
+        numbers=state,
+        foot=str(settings.get("privacy", "")),
+        up={"text": "All reports", "href": "../../index.html"},
+    )
+    page = tidy(whole)
+    write_text(out_html, render_page(page, pixels))
+    write_csv(out_csv, *_csv(lesions))
+    write_json(out_json, page)
+
+
+def _whole_series(series: Rows) -> set[tuple[str, str]]:
+    """Series, each once: stacks that one was split into are named `<series>-<n>`."""
+    return {(row["patient"], row["series"].split("-")[0]) for row in series}
+
+
+def _with_measured(stages: Rows, measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The regions measured follow the stages of images and masks; patients come last."""
+    if any(stage["stage"] == "features" for stage in stages):
+        return list(stages)
+    last = [stage for stage in stages if stage["stage"] == "patients"]
+    return [*(stage for stage in stages if stage["stage"] != "patients"), measured, *last]
+
+
+def _state(people: Rows, series: Rows, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers that head the page, each counted."""
+    # a patient of the source whose every series failed has no image left, and counts as quarantined all the same
+    with_images = [row for row in people if row["reason"] != "table_without_images"]
+    quarantined = sum(1 for row in with_images if row["state"] == "quarantined")
+    limit = float(settings.get("max_quarantined", 0.2))
+    share = quarantined / len(with_images) if with_images else 0.0
+    used = [row for row in people if row["state"] == "used"]
+    return {
+        "patients": len(people),
+        "with_images": len(with_images),
+        "used": len(used),
+        "quarantined": quarantined,
+        "quarantined_share": share,
+        "limit": limit,
+        "least": LEAST_REFUSED,
+        "refused": share > limit and quarantined >= LEAST_REFUSED,
+        "series": len(_whole_series(series)),
+        "series_used": len(_whole_series([row for row in series if row["state"] == "used"])),
+        "sessions": len({(row["patient"], row["session"]) for row in series if row["state"] == "used"}),
+        "cutoff": settings.get("cutoff"),
+    }
+
+
+def _subtitle(cohort: str, state: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    words = f"Cohort {cohort}, source {settings.get('source', 'not stated')}: {parts.state_line(state)}."
+    return words + (f" Data cut-off {state['cutoff']}." if state["cutoff"] else "")
+
+
+def _chips(state: Mapping[str, Any], stages: Rows) -> list[dict[str, str]]:
+    whole = all(stage["adds_up"] for stage in flow_data.chart_stages(stages))
+    chips = [
+        {"text": "Every file accounted for", "tone": "ok"}
+        if whole
+        else {"text": "The flow does not add up", "tone": "bad"}
+    ]
+    words = f"{percent(state['quarantined_share'], 1)} quarantined, limit {percent(state['limit'])}"
+    chips.append({"text": words, "tone": "bad" if state["refused"] else "ok"})
+    return chips
+
+
+def _csv(lesions: Rows) -> tuple[list[str], list[list[Any]]]:
+    """Header and rows of lesions.csv."""
+    header = ["patient", "session", "roi", "lesion", "mask_set", *(m[0] for m in tables.MEASURES), "reasons"]
+    return header, [[*(tidy(row[name]) for name in header[:-1]), " ".join(row["reasons"])] for row in lesions]
