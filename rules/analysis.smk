@@ -4,6 +4,7 @@
 rule make_samples:
     input:
         patients=lambda wc: PLAN.of_cohort(wc.analysis, "patients.parquet"),
+        series=lambda wc: PLAN.of_cohort(wc.analysis, "series.parquet"),
         clinical=lambda wc: PLAN.of_cohort(wc.analysis, "clinical.parquet"),
         features=lambda wc: PLAN.features(wc.analysis, "features.parquet"),
         reasons=lambda wc: PLAN.features(wc.analysis, "reasons.parquet"),
@@ -61,6 +62,7 @@ rule fit_models:
         selection=f"{ANALYSIS}/selection.parquet",
         lineage=f"{ANALYSIS}/lineage.json",
         models=directory(f"{ANALYSIS}/models"),
+        manifest=f"{ANALYSIS}/models/models.json",
     log:
         "logs/fit_models/{analysis}.log",
     benchmark:

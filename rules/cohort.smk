@@ -28,6 +28,7 @@ rule collect_cohort:
     params:
         patients=lambda wc: PATIENTS[wc.cohort],
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
+        modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
     script:
         "../scripts/collect_cohort.py"
 

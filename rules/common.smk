@@ -15,7 +15,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
 
-from osteorad.cohort import keys, plan
+from osteorad.cohort import check, keys, plan
+from osteorad.cohort.known import known_of
 from osteorad.dicom import index
 from osteorad.errors import UserError
 
@@ -27,6 +28,7 @@ try:
     if workflow.is_main_process:
         for _source in PLAN.sources.values():
             index.update(_source)
+        check.require(PLAN.loaded, known_of(PLAN.loaded))
         keys.write_keys(ROOT, WORKDIR, PLAN.config, PLAN.recipes)
     PATIENTS = {
         cohort: PLAN.phantom_patients(cohort) or index.patients(PLAN.sources[cohort])

@@ -12,6 +12,7 @@ collect_cohort(
     masks=[Path(p) for p in snakemake.input.masks],
     clinical=Path(snakemake.input.clinical[0]) if snakemake.input.clinical else None,
     exclude=dict(snakemake.params.exclude),
+    modalities=list(snakemake.params.modalities),
     out_patients=Path(snakemake.output.patients),
     out_series=Path(snakemake.output.series),
     out_quarantine=Path(snakemake.output.quarantine),

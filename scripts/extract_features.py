@@ -10,7 +10,7 @@ extract_patient(
     [Path(p) for p in snakemake.input.grids],
     preset=snakemake.wildcards.preset,
     rois=list(snakemake.params.rois),
-    images=list(snakemake.params.images),
+    wanted_images=list(snakemake.params.images),
     out_table=Path(snakemake.output.table),
     out_reasons=Path(snakemake.output.reasons),
 )

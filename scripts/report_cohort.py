@@ -1,18 +1,17 @@
 from pathlib import Path
 
 from osteorad import joblog
+from osteorad.provenance import sha256_file
 from osteorad.reporting.cohort_page import write_cohort_page
 
 joblog.start(snakemake.log[0])
+names = ("patients", "series", "quarantine", "features", "reasons", "flow")
+tables = {name: Path(snakemake.input[name]) for name in names}
 write_cohort_page(
     cohort=snakemake.wildcards.cohort,
-    settings=dict(snakemake.params.settings),
-    patients=Path(snakemake.input.patients),
-    series=Path(snakemake.input.series),
-    quarantine=Path(snakemake.input.quarantine),
-    flow=Path(snakemake.input.flow),
-    features=Path(snakemake.input.features),
-    reasons=Path(snakemake.input.reasons),
+    title=snakemake.params.settings["title"],
+    settings={**snakemake.params.settings, "hashes": {path.name: sha256_file(path)[:16] for path in tables.values()}},
+    **tables,
     thumbs=[Path(p) for p in snakemake.input.thumbs],
     out_html=Path(snakemake.output.page),
     out_json=Path(snakemake.output.numbers),

@@ -17,6 +17,7 @@ from osteorad.provenance import rule_key
 
 KEYS = "results/.state/keys"
 DICOM_DATA = ("resources/dicom/*",)
+PRESETS = ("resources/presets/*.yaml", "resources/radiomics/*")
 TEMPLATES = ("osteorad/reporting/templates/*",)
 
 
@@ -112,7 +113,7 @@ def _samples(s: Scoped) -> Any:
 
 
 def _index(s: Scoped) -> Any:
-    return {"title": s.config.title, "run": s.config.model_dump(mode="json").get("run")}
+    return {"title": s.config.title, "run": s.config.run}
 
 
 RULES: dict[str, Key] = {
@@ -126,11 +127,11 @@ RULES: dict[str, Key] = {
     "convert_images": Key("cohort", _cohort("modalities", "kernel")),
     "draw_masks": Key("cohort", _cohort("rois")),
     "build_grid": Key("cohort", lambda s: None),
-    "extract_features": Key("preset", _features, ("resources/presets/*.yaml", "resources/radiomics/*")),
-    "collect_features": Key("preset", lambda s: s.preset),
-    "collect_cohort": Key("cohort", _cohort("exclude")),
+    "extract_features": Key("preset", _features, PRESETS),
+    "collect_features": Key("preset", lambda s: s.preset, PRESETS),
+    "collect_cohort": Key("cohort", _cohort("exclude", "modalities")),
     "draw_patient": Key("cohort", lambda s: None, TEMPLATES),
-    "report_cohort": Key("cohort", _cohort("title", "cutoff", "citation", "source", "max_quarantined"), TEMPLATES),
+    "report_cohort": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), TEMPLATES),
     "make_samples": Key("analysis", _samples),
     "make_splits": Key("analysis", lambda s: s.recipes[s.analysis].splits.model_dump(mode="json")),
     "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),

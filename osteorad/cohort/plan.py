@@ -10,22 +10,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from osteorad import __version__
 from osteorad.cohort import keys
 from osteorad.cohort.config import Config, Recipe
-from osteorad.cohort.load import load
+from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.sources import Source, source_of
+from osteorad.provenance import used_versions
+
+PRIVACY = {
+    "dicom": "Pseudonymised under PS3.15 with a key kept apart: who holds the key can find the patients again.",
+    "deidentified": "The images came here pseudonymised; this workflow holds no key to them.",
+    "phantom": "Digital patients: nobody's data.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Settings and sources of one working folder."""
 
-    config: Config
-    recipes: Mapping[str, Recipe]
+    loaded: Loaded
     sources: Mapping[str, Source]
-    root: Path
-    workdir: Path
+
+    @property
+    def config(self) -> Config:
+        """The checked settings."""
+        return self.loaded.config
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """Analysis -> its recipe with the overrides applied."""
+        return self.loaded.recipes
 
     # --- cohorts -----------------------------------------------------------------------------------------------------
 
@@ -77,7 +94,7 @@ class Plan:
         return [self.state_file(cohort, "unplaced")] if cohort in self.sources else []
 
     def _shown(self, path: Path) -> str:
-        return str(path.relative_to(self.workdir)) if path.is_relative_to(self.workdir) else str(path)
+        return str(path.relative_to(self.loaded.workdir)) if path.is_relative_to(self.loaded.workdir) else str(path)
 
     def clinical_table(self, cohort: str) -> str:
         """Path of the clinical table: the phantom's own, or the configured one."""
@@ -112,14 +129,23 @@ class Plan:
         """Those mask files, as inputs; a phantom's come with its manifest."""
         if cohort not in self.sources:
             return [self._private(cohort, f"source/{patient}/manifest.json")]
-        folder = self.workdir / f"contours/{mask_set}/{patient}"
+        folder = self.loaded.workdir / f"contours/{mask_set}/{patient}"
         return sorted(self._shown(p) for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
 
     def cohort_page(self, cohort: str) -> dict[str, Any]:
-        """What the cohort page says of its settings."""
+        """What the cohort page says of its settings, and versions."""
         settings = self.config.cohorts[cohort]
-        wanted = {"title", "source", "cutoff", "citation", "max_quarantined", "modalities", "rois", "kernel", "exclude"}
-        return {"cohort": cohort, **settings.model_dump(mode="json", include=wanted)}
+        wanted = {"modalities", "rois", "kernel", "exclude", "phantom"}
+        return {
+            "title": settings.title,
+            "source": settings.source,
+            "cutoff": settings.cutoff,
+            "citation": settings.citation,
+            "max_quarantined": settings.max_quarantined,
+            "privacy": PRIVACY[settings.source],
+            "settings": settings.model_dump(mode="json", include=wanted, exclude_none=True),
+            "versions": self._versions("deidentify_images", "convert_images", "extract_features"),
+        }
 
     # --- features ----------------------------------------------------------------------------------------------------
 
@@ -163,43 +189,42 @@ class Plan:
         }
 
     def analysis_page(self, analysis: str) -> dict[str, Any]:
-        """What the analysis page says of its settings."""
-        cohort = self.config.cohorts[self.config.analyses[analysis].cohort]
+        """What the analysis page says of its settings, the recipe as written, and versions."""
+        settings = self.config.analyses[analysis]
+        cohort = self.config.cohorts[settings.cohort]
+        written = yaml.safe_load(
+            (self.loaded.root / f"resources/recipes/{settings.recipe}.yaml").read_text(encoding="utf-8")
+        )
+        shown = {"cutoff": cohort.cutoff, "citation": cohort.citation}
         return {
-            **self.analysis_params(analysis),
-            "cohort": {
-                "source": cohort.source,
-                "title": cohort.title,
-                "citation": cohort.citation,
-                "cutoff": cohort.cutoff,
-            },
+            "analysis": {"name": analysis, **settings.model_dump(mode="json", exclude={"overrides"}), **shown},
+            "recipe": self.recipes[analysis].model_dump(mode="json"),
+            "written": Recipe.model_validate(written).model_dump(mode="json"),
+            "overrides": dict(settings.overrides),
+            "versions": self._versions("extract_features", "fit_models", "convert_images"),
         }
+
+    def _versions(self, *rules: str) -> dict[str, str]:
+        """Versions of this package and of the libraries that these rules import."""
+        found = {"osteorad": __version__}
+        for rule in rules:
+            found |= used_versions(self.loaded.root, f"scripts/{rule}.py")
+        return dict(sorted(found.items()))
 
     # --- targets -----------------------------------------------------------------------------------------------------
 
-    def active_cohorts(self) -> list[str]:
-        """Cohorts that `run` asks for, directly or through an analysis."""
-        asked = set(self.config.run) or {*self.config.cohorts, *self.config.analyses}
-        through = {self.config.analyses[name].cohort for name in asked & set(self.config.analyses)}
-        return sorted((asked & set(self.config.cohorts)) | through)
-
-    def active_analyses(self) -> list[str]:
-        """Analyses that `run` asks for."""
-        asked = set(self.config.run) or set(self.config.analyses)
-        return sorted(asked & set(self.config.analyses))
-
     def cohort_reports(self) -> list[str]:
         """report.json of every active cohort."""
-        return [f"results/cohorts/{name}/report.json" for name in self.active_cohorts()]
+        return [f"results/cohorts/{name}/report.json" for name in self.loaded.targets[0]]
 
     def analysis_reports(self) -> list[str]:
         """report.json of every active analysis."""
-        return [f"results/analyses/{name}/report.json" for name in self.active_analyses()]
+        return [f"results/analyses/{name}/report.json" for name in self.loaded.targets[1]]
 
     def targets(self, patients: Mapping[str, Sequence[str]]) -> list[str]:
         """Every page, and every manifest on the way to it."""
         wanted = ["results/index.html"]
-        for cohort in self.active_cohorts():
+        for cohort in self.loaded.targets[0]:
             base = f"results/cohorts/{cohort}"
             for patient in patients[cohort]:
                 wanted += [f"{base}/dicom/{patient}/{part}.json" for part in ("images", "contours")]
@@ -216,8 +241,10 @@ def load_plan(workdir: Path, root: Path) -> Plan:
     """Read and check the settings of a working folder; ConfigError with every problem found."""
     loaded = load(workdir, root)
     sources = {
-        name: source_of(name, cohort, workdir=workdir, private_dir=loaded.config.private_dir)
+        name: source_of(
+            name, kind=cohort.source, path=cohort.path, workdir=workdir, private_dir=loaded.config.private_dir
+        )
         for name, cohort in loaded.config.cohorts.items()
         if cohort.source != "phantom"
     }
-    return Plan(config=loaded.config, recipes=loaded.recipes, sources=sources, root=root, workdir=workdir)
+    return Plan(loaded=loaded, sources=sources)

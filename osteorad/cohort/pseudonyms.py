@@ -1,7 +1,8 @@
 """Keys and pseudonyms (contract 1). Light: used while Snakemake builds its graph and inside jobs.
 
-A patient is `p` and 12 hex digits of HMAC-SHA256(key, PatientID); two issuers of one PatientID stop the run. Sessions and series are short hashes of
-the de-identified UIDs, which are themselves keyed, so that later jobs and other sites need no key to name them.
+A patient is `p` and 12 hex digits of HMAC-SHA256(key, PatientID); two issuers of one ID stop the run. Sessions and
+series are short hashes of the de-identified UIDs, which are themselves keyed, so that later jobs and other sites need
+no key to name them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from osteorad.cohort.config import Cohort
 from osteorad.cohort.pseudonyms import keyed, make_key, patient_pseudonym, read_key
 
 
@@ -14,6 +13,7 @@ from osteorad.cohort.pseudonyms import keyed, make_key, patient_pseudonym, read_
 class Source:
     """A source folder and the folder of its state; `key` is None for sources without identity."""
 
+    name: str  # of the cohort
     folder: Path
     state: Path
     key: bytes | None
@@ -30,15 +30,15 @@ class Source:
         return "f" + raw.hex()[:12]
 
 
-def source_of(name: str, cohort: Cohort, *, workdir: Path, private_dir: str) -> Source:
-    """The source of a cohort that reads a folder; makes the key of an identified one on first use.
+def source_of(name: str, *, kind: str, path: str | None, workdir: Path, private_dir: str) -> Source:
+    """The source of a cohort that reads a folder (kind `dicom` or `deidentified`); makes its key on first use.
 
     Raises UserError where the key is unusable (see `pseudonyms.read_key`).
     """
-    folder = workdir / (cohort.path or "")
-    if cohort.source == "deidentified":
-        return Source(folder=folder, state=workdir / "results/.state/sources" / name, key=None)
+    folder = workdir / (path or "")
+    if kind == "deidentified":
+        return Source(name=name, folder=folder, state=workdir / "results/.state/sources" / name, key=None)
     private = workdir / private_dir / name
     make_key(private / "key")
     make_key(workdir / private_dir / "project.key")
-    return Source(folder=folder, state=private, key=read_key(private / "key"))
+    return Source(name=name, folder=folder, state=private, key=read_key(private / "key"))

@@ -1,0 +1,105 @@
+"""Thin commands over the rooms: `python -m osteorad COMMAND`. `snakemake` remains the interface to the work itself.
+
+Exit code 0: all is well; 1: something that the user can mend; 2: a bug, told with its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from osteorad.errors import ConfigError, UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except UserError as error:
+        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+        if options.json:
+            print(json.dumps({"ok": False, "problems": problems}, indent=1))
+        else:
+            print("\n".join(problems), file=sys.stderr)
+        return 1
+    except Exception:  # the outermost edge: the only place where everything is caught, and shown
+        traceback.print_exc()
+        print(
+            "This is a bug in osteorad, not in your settings. Please report it with the lines above.", file=sys.stderr
+        )
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m osteorad", description="Commands over a working folder.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    check = commands.add_parser("check", help="find every problem of the settings and tables; say what a run costs")
+    check.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
+    check.set_defaults(command=_check)
+
+    new = commands.add_parser("new", help="draft a working folder from a DICOM export")
+    new.add_argument("folder", type=Path, metavar="FOLDER")
+    new.add_argument("--dicom", type=Path, required=True, metavar="EXPORT", help="folder of the export")
+    new.set_defaults(command=_new)
+
+    schema = commands.add_parser("schema", help="write the JSON schemas and docs/reference.md from the models")
+    schema.set_defaults(command=_schema)
+
+    for command in (check, new, schema):
+        command.add_argument("--json", action="store_true", help="print JSON, for programs")
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    from osteorad.cohort.check import Report, check_loaded
+    from osteorad.cohort.known import known_of
+    from osteorad.cohort.load import load
+
+    try:
+        loaded = load(options.directory, ROOT)
+        report = check_loaded(loaded, known_of(loaded))
+    except ConfigError as error:
+        report = Report(problems=error.problems)
+    if options.json:
+        print(json.dumps(report.as_dict(), indent=1, sort_keys=True))
+        return int(bool(report.problems))
+    if report.problems:
+        print("\n".join(report.problems), file=sys.stderr, flush=True)
+    for note in report.notes:
+        print(f"note: {note}")
+    if report.forecast is not None and not report.problems:
+        print(f"forecast: {report.forecast.sentence()}")
+    count = len(report.problems)
+    print("no problem found" if not count else f"{count} problem{'s' if count > 1 else ''} found")
+    return int(bool(count))
+
+
+def _new(options: argparse.Namespace) -> int:
+    from osteorad.cohort.new import new_folder
+
+    lines = new_folder(options.folder, options.dicom)
+    print(json.dumps({"ok": True, "next": lines}, indent=1) if options.json else "\n".join(lines))
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from osteorad.cohort.reference import write
+
+    written = write(ROOT)
+    if options.json:
+        print(json.dumps({"ok": True, "written": written}, indent=1))
+    else:
+        print("\n".join(f"written: {path}" for path in written) or "nothing to write")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

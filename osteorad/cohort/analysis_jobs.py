@@ -1,0 +1,55 @@
+"""Jobs that prepare an analysis: samples and splits. Paths in, files out; scripts call these and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.samples import CohortTables, make_samples
+from osteorad.cohort.splits import make_splits
+from osteorad.files import read_parquet, write_json, write_parquet
+from osteorad.provenance import sha256_file
+
+
+def samples_job(
+    *,
+    features: Path,
+    reasons: Path,
+    patients: Path,
+    series: Path,
+    clinical: Path,
+    params: Mapping[str, Any],
+    out_samples: Path,
+    out_set_aside: Path,
+    out_flow: Path,
+) -> None:
+    """Pair features with outcomes and write samples, what was set aside, and the flow.
+
+    params : name, settings, recipe and max_quarantined, as `cohort.plan.Plan.analysis_params` gives them.
+    Raises AnalysisRefused where the cohort does not allow the analysis; nothing is written then.
+    """
+    settings = Analysis.model_validate(params["settings"])
+    paths = {"features": features, "reasons": reasons, "patients": patients, "series": series, "clinical": clinical}
+    made = make_samples(
+        CohortTables(
+            **{name: read_parquet(path) for name, path in paths.items()},
+            inputs={f"{name}.parquet": sha256_file(path) for name, path in paths.items()},
+        ),
+        cohort=settings.cohort,
+        analysis=params["name"],
+        recipe=Recipe.model_validate(params["recipe"]),
+        settings=settings,
+        max_quarantined=params["max_quarantined"],
+    )
+    write_parquet(out_samples, made.table)
+    write_parquet(out_set_aside, made.set_aside)
+    write_json(out_flow, made.flow)
+
+
+def splits_job(*, samples: Path, params: Mapping[str, Any], out: Path) -> None:
+    """Divide the patients of an analysis and write the splits."""
+    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
+    table = make_splits(read_parquet(samples), recipe.splits, analysis=params["name"], cohort=settings.cohort)
+    write_parquet(out, table)

@@ -1,0 +1,241 @@
+"""Every problem of a working folder before the first job: settings, recipes, tables; and what a run would cost.
+
+Light: runs in Snakemake's main process. Messages name lines of tables and pseudonyms, never what a cell says,
+because they reach logs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.clinical_table import ClinicalRow, days_of, has_times, outcome_at, outcome_values, read_rows
+from osteorad.cohort.config import Analysis, ClinicalTable
+from osteorad.cohort.forecast import Counts, Forecast, forecast, phantom_counts
+from osteorad.cohort.load import FILE_NAME, Loaded, load
+from osteorad.cohort.tables import Table, lines_text, read_table
+from osteorad.errors import ConfigError, unknown_name
+
+MIN_PER_CLASS = 6  # two folds whose test parts hold 3 patients of each class
+LESION_COLUMNS = ("patient", "roi_name")
+SERIES_COLUMNS = ("series",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an index of the source tells: source patient id -> pseudonym, and the number of files."""
+
+    patients: Mapping[str, str]
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What `check` found. Problems stop a run; notes do not."""
+
+    problems: list[str]
+    notes: list[str] = field(default_factory=list)
+    forecast: Forecast | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        costs = None
+        if self.forecast is not None:
+            costs = {name: getattr(self.forecast, name) for name in ("jobs", "cpu_hours", "disk_gb", "files")}
+        return {"ok": not self.problems, "problems": self.problems, "notes": self.notes, "forecast": costs}
+
+
+def check(workdir: Path, root: Path, known: Mapping[str, Known] | None = None) -> Report:
+    """Read the settings and look at everything that can be wrong before the first job.
+
+    known : cohort -> what its index tells, where there is one; without it the lists of patients are not compared.
+    """
+    try:
+        loaded = load(workdir, root)
+    except ConfigError as error:
+        return Report(problems=error.problems)
+    return check_loaded(loaded, known or {})
+
+
+def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
+    """`check` of settings that are read already."""
+    problems: list[str] = []
+    notes: list[str] = []
+    for name, cohort in loaded.config.cohorts.items():
+        if cohort.source == "phantom":
+            continue
+        for table_check in (_clinical, _other_tables):
+            found, remarks = table_check(loaded, name, known.get(name))
+            problems += found
+            notes += remarks
+    notes += _covariates(loaded)
+    cohorts, analyses = loaded.targets
+    counts = {name: _counts(loaded, name, known.get(name)) for name in cohorts}
+    for name in cohorts:
+        if counts[name].files is None:
+            place = loaded.located.where("cohorts", name, "path")
+            notes.append(
+                f"{place}: the export was not looked through yet, so the forecast leaves it out. "
+                "A dry run does it: snakemake -n"
+            )
+    costs = forecast(loaded.config, loaded.recipes, counts, cohorts, analyses)
+    return Report(problems=problems, notes=notes, forecast=costs)
+
+
+def _covariates(loaded: Loaded) -> Iterator[str]:
+    """Covariates of a recipe that a cohort does not keep: its clinical model does without them."""
+    for name, analysis in loaded.config.analyses.items():
+        table = loaded.config.cohorts[analysis.cohort].clinical
+        kept = set(table.keep) if table else set()
+        if lacking := [covariate for covariate in loaded.recipes[name].covariates if covariate not in kept]:
+            place = loaded.located.where("analyses", name, "recipe")
+            names = ", ".join(lacking)
+            yield f"{place}: the clinical model goes without {names}: cohort '{analysis.cohort}' does not keep it."
+
+
+def require(loaded: Loaded, known: Mapping[str, Known] | None = None) -> None:
+    """ConfigError with every problem of the tables; nothing where there is none."""
+    if problems := check_loaded(loaded, known or {}).problems:
+        raise ConfigError(problems)
+
+
+def _counts(loaded: Loaded, cohort: str, known: Known | None) -> Counts:
+    if loaded.config.cohorts[cohort].source == "phantom":
+        return phantom_counts(loaded.config, cohort)
+    return Counts(patients=len(known.patients) if known else None, files=known.files if known else None)
+
+
+# --- the clinical table -----------------------------------------------------------------------------------------------
+
+
+def _clinical(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str], list[str]]:
+    settings = loaded.config.cohorts[cohort].clinical
+    if settings is None:
+        return [], []
+
+    def where(*keys: str) -> str:
+        return loaded.located.where("cohorts", cohort, "clinical", *keys)
+
+    try:
+        table = read_table(loaded.path(settings.path), settings.path)
+    except ConfigError as error:
+        return error.problems, []
+    rows, problems = read_rows(table, settings, where)
+    sound = not problems
+    if loaded.config.cohorts[cohort].source == "deidentified":
+        problems += _file_names(table, rows)
+    for name, analysis in loaded.config.analyses.items():
+        if analysis.cohort == cohort:
+            problems += _outcome(loaded, name, analysis, _Clinical(table, settings, rows, known, sound))
+    return list(dict.fromkeys(problems)), _absent(table, rows, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clinical:
+    table: Table
+    settings: ClinicalTable
+    rows: list[ClinicalRow]
+    known: Known | None
+    sound: bool  # False: the table has problems of its own, so counting classes would only add noise
+
+
+def _file_names(table: Table, rows: list[ClinicalRow]) -> list[str]:
+    """Without a key the patient's id is the name of folders."""
+    bad = [row.line for row in rows if row.source_patient_id and not FILE_NAME.match(row.source_patient_id)]
+    if not bad:
+        return []
+    return [
+        f"{table.name}: the patient cannot be a file name on {lines_text(bad)}. "
+        "Wanted: letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit."
+    ]
+
+
+def _absent(table: Table, rows: list[ClinicalRow], known: Known | None) -> list[str]:
+    """Patients of the table without images, and the other way round: facts, not mistakes."""
+    if known is None:
+        return []
+    notes = []
+    if lines := [row.line for row in rows if row.source_patient_id not in known.patients]:
+        notes.append(f"{table.name}: {len(lines)} of {len(rows)} patients have no images: {lines_text(lines)}.")
+    listed = {row.source_patient_id for row in rows}
+    if absent := sorted(pseudonym for source_id, pseudonym in known.patients.items() if source_id not in listed):
+        shown = ", ".join(absent[:10]) + (", ..." if len(absent) > 10 else "")
+        notes.append(f"{table.name}: {len(absent)} of {len(known.patients)} patients with images have no row: {shown}.")
+    return notes
+
+
+def _outcome(loaded: Loaded, name: str, analysis: Analysis, clinical: _Clinical) -> list[str]:
+    """The outcome of an analysis: there, 0 or 1, with enough patients of each class."""
+    place = loaded.located.where("analyses", name, "outcome")
+    if analysis.horizon_days is not None:
+        if not has_times(clinical.table, clinical.settings):
+            names = "event_date, last_seen, event_day, last_seen_day"
+            return [f"{place}: horizon_days needs one of the columns {names}; {clinical.table.name} has none."]
+        values = _values_at(clinical, analysis.horizon_days)
+        return list(_classes(place, values)) if clinical.sound and values is not None else []
+    column = clinical.settings.columns.get(analysis.outcome, analysis.outcome)
+    if column not in clinical.table.header:
+        if analysis.outcome == "outcome" and "outcome" in clinical.settings.columns:
+            return []  # told already, at the mapping
+        return [unknown_name(f"column of {clinical.table.name}", column, clinical.table.header, place)]
+    found, problems = outcome_values(
+        clinical.table, clinical.settings, clinical.rows, analysis.outcome, lambda *keys: place
+    )
+    values = [found[row.line] for row in _with_images(clinical) if row.line in found]
+    return problems or (list(_classes(place, values)) if clinical.sound else [])
+
+
+def _with_images(clinical: _Clinical) -> Iterator[ClinicalRow]:
+    for row in clinical.rows:
+        if clinical.known is None or row.source_patient_id in clinical.known.patients:
+            yield row
+
+
+def _values_at(clinical: _Clinical, horizon_days: int) -> list[int] | None:
+    """Outcomes at the horizon; None where day 0 is the first session, which the table does not tell."""
+    if not any("index_date" in row.dates or row.days for row in clinical.rows):
+        return None
+    values = []
+    for row in _with_images(clinical):
+        days = days_of(row, None)
+        value = outcome_at(days["event_day"], days["last_seen_day"], horizon_days)
+        values += [] if value is None else [value]
+    return values
+
+
+def _classes(place: str, values: list[int]) -> Iterator[str]:
+    counts = Counter(values)
+    if not values:
+        yield f"{place}: no patient has an outcome. Wanted: 0 or 1, at least {MIN_PER_CLASS} patients of each."
+    elif len(counts) == 1:
+        yield f"{place}: all {len(values)} patients have outcome {values[0]}. Wanted: both 0 and 1."
+    elif min(counts.values()) < MIN_PER_CLASS:
+        yield (
+            f"{place}: {counts[1]} patients with outcome 1 and {counts[0]} with 0. "
+            f"Wanted: at least {MIN_PER_CLASS} of each, for two folds with 3."
+        )
+
+
+# --- the other tables -------------------------------------------------------------------------------------------------
+
+
+def _other_tables(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str], list[str]]:
+    settings = loaded.config.cohorts[cohort]
+    wanted: dict[tuple[str, ...], tuple[str | None, tuple[str, ...]]] = {("series",): (settings.series, SERIES_COLUMNS)}
+    if settings.lesions is not None:
+        wanted["lesions", "path"] = (settings.lesions.path, LESION_COLUMNS)
+    problems = []
+    for keys, (path, columns) in wanted.items():
+        if path is None:
+            continue
+        try:
+            header = read_table(loaded.path(path), path).header
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        place = loaded.located.where("cohorts", cohort, *keys)
+        problems += [unknown_name(f"column of {path}", name, header, place) for name in columns if name not in header]
+    return problems, []

@@ -1,0 +1,304 @@
+"""Settings: `config.yaml` and the recipes, as typed models without silent defaults for what matters.
+
+Valid names of the stages' registries stand here too, so that a spelling mistake is found before any job;
+a test holds them equal to the registries themselves.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from osteorad.errors import unknown_name
+
+PROJECT_NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
+Name = Annotated[str, Field(pattern=PROJECT_NAME, description="Lower-case letters, digits, hyphens; at most 41.")]
+
+STEPS = ("impute", "variance", "zscore", "correlation", "mrmr")
+MODELS = ("logistic", "svm", "knn", "random-forest", "extra-trees", "lightgbm", "mlp")
+PRESETS = ("zhu2024", "zhao2024", "lesion-table")
+IMAGES = ("ct", "pet", "fused")
+GRIDS = ("fused",)
+RECIPES = ("zhu2024",)
+
+# Our names of the clinical table's columns; everything else is a covariate and needs to stand in `keep`.
+TABLE_COLUMNS = ("patient", "outcome", "index_date", "event_date", "last_seen", "event_day", "last_seen_day", "site")
+PHANTOM_COVARIATES = ("age_years", "er", "pr", "her2", "ki67", "subtype", "site")
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- cohorts ---------------------------------------------------------------------------------------------------------
+
+
+class Phantom(Settings):
+    """What a phantom cohort consists of; its patients follow from these settings alone."""
+
+    patients: PositiveInt = Field(40, description="Number of digital patients.")
+    seed: int = Field(1, description="Seed; another one gives other patients.")
+    strength: float = Field(
+        1.6, ge=0, description="How strongly outcome depends on marrow texture and uptake; 0: not at all."
+    )
+    disease: bool = Field(True, description="False: no lesion and no event in any patient.")
+    events: int | None = Field(
+        18,
+        ge=0,
+        description="Number of patients with the event; 45 %, rounded up, where there are not more patients than that; "
+        "null: drawn with each one's own risk.",
+    )
+    pet: bool = Field(True, description="Write PET beside the CT.")
+    matrix: PositiveInt = Field(192, description="Rows and columns of a CT slice.")
+    slices: PositiveInt = Field(64, description="CT slices.")
+    slice_mm: float | None = Field(
+        None, gt=0, description="Distance of CT slices in mm; null: the slices share 128 mm, T4 to T9."
+    )
+    special_cases: bool = Field(
+        True, description="Some patients with SEG, NRRD, second session, scout, reformat, second kernel."
+    )
+
+
+class ClinicalTable(Settings):
+    """The clinical table and what its columns mean."""
+
+    path: str = Field(..., description="TSV, CSV or XLSX; relative to the working folder.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our name -> the table's own name of the column, where they differ (patient, event_date, ...).",
+    )
+    keep: list[str] = Field(
+        default_factory=list,
+        description="Covariates that may leave the private folder (our names); all others are dropped.",
+    )
+
+
+class Lesions(Settings):
+    """Table of lesions."""
+
+    path: str = Field(
+        ..., description="TSV, CSV or XLSX with patient, session or date, roi_name, outcome, location, type."
+    )
+
+
+class Cohort(Settings):
+    """Patients, their images, contours and tables, ingested once under one privacy policy."""
+
+    title: str = Field("", description="One line for the report.")
+    source: Literal["dicom", "deidentified", "phantom"] = Field(..., description="Where the images come from.")
+    path: str | None = Field(None, description="Folder of DICOM; not for phantoms.")
+    phantom: Phantom | None = Field(None, description="Only for source phantom.")
+    modalities: list[Literal["CT", "PT"]] = Field(["CT", "PT"], description="Which images are converted.")
+    rois: dict[Name, list[str]] = Field(
+        ..., description="ROI -> patterns (* and ? allowed, case ignored) of contour names in the data."
+    )
+    clinical: ClinicalTable | None = Field(None, description="The clinical table.")
+    lesions: Lesions | None = Field(None, description="Outcome and type a lesion, where known.")
+    series: str | None = Field(None, description="Table with series to take or to leave out.")
+    exclude: dict[str, str] = Field(default_factory=dict, description="Patient (pseudonym) -> reason for exclusion.")
+    kernel: Literal["soft", "bone", "any"] = Field("soft", description="Which reconstruction kernel is preferred.")
+    max_quarantined: float = Field(
+        0.2, ge=0, le=1, description="Share of quarantined patients above which analyses are refused."
+    )
+    cutoff: str | None = Field(None, description="Data cut-off (ISO date) that the report shows.")
+    citation: str = Field("", description="How the data want to be cited.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _phantom_parts(cls, value: Any) -> Any:
+        """A phantom cohort has settings even where none are written, and the clinical table that it writes itself."""
+        if not isinstance(value, dict) or value.get("source") != "phantom":
+            return value
+        written = {"path": "clinical.tsv", "columns": {"age_years": "age"}, "keep": list(PHANTOM_COVARIATES)}
+        clinical = value.get("clinical") or written
+        return {**value, "phantom": value.get("phantom") or {}, "clinical": clinical}
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+
+class ImputeSettings(Settings):
+    """Fill missing values."""
+
+    method: Literal["median"] = Field("median", description="What is filled in, taken from training rows.")
+
+
+class VarianceSettings(Settings):
+    """Drop columns that say nothing."""
+
+    relative: float = Field(
+        1e-10, ge=0, description="A column whose range is at most this share of its largest value is constant."
+    )
+
+
+class ZscoreSettings(Settings):
+    """Centre and scale."""
+
+    clip: float = Field(8.0, gt=0, description="Scaled values are cut off at plus and minus this many SD.")
+
+
+class CorrelationSettings(Settings):
+    """Drop one of two columns that say the same."""
+
+    method: Literal["pearson", "spearman"] = Field("pearson", description="Which correlation.")
+    threshold: float = Field(0.90, gt=0, le=1, description="Columns with |r| above this are redundant.")
+    keep: Literal["first", "relevance"] = Field(
+        "first", description="Which one stays: the first in the table, or the one with the larger F statistic."
+    )
+
+
+class MrmrSettings(Settings):
+    """Rank by minimum redundancy, maximum relevance."""
+
+    scheme: Literal["FCQ", "FCD", "RCD"] = Field(
+        "FCQ", description="F over mean |r| (FCQ), F minus mean |r| (FCD), |r| with the outcome minus mean |r| (RCD)."
+    )
+    k: list[PositiveInt] = Field([20], description="How many columns are tried; the inner loop chooses among them.")
+    floor: float = Field(0.1, ge=0, description="Least redundancy that a quotient divides by.")
+
+
+# Settings that each step takes; a test holds the names equal to the modelling room's registry.
+STEP_SETTINGS: dict[str, type[Settings]] = {
+    "impute": ImputeSettings,
+    "variance": VarianceSettings,
+    "zscore": ZscoreSettings,
+    "correlation": CorrelationSettings,
+    "mrmr": MrmrSettings,
+}
+
+
+class Step(Settings):
+    """One named step of a recipe and its settings; STEP_SETTINGS says which settings each step takes."""
+
+    step: str = Field(..., description="Name of the step.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the step.")
+
+    @model_validator(mode="after")
+    def _settings_fit(self) -> Step:
+        if self.step in STEP_SETTINGS:
+            valid = STEP_SETTINGS[self.step].model_fields
+            for name in self.settings:
+                if name not in valid:
+                    raise ValueError(unknown_name("setting", name, valid, f"step {self.step}"))
+            STEP_SETTINGS[self.step].model_validate(self.settings)
+        return self
+
+    def typed(self) -> Settings:
+        """The settings as the step's own model, with its defaults filled in."""
+        return STEP_SETTINGS[self.step].model_validate(self.settings)
+
+
+class Splits(Settings):
+    """How patients are divided."""
+
+    folds: int = Field(
+        5, ge=2, description="Outer folds; fewer until the smallest test part holds 3 patients of each class."
+    )
+    inner_folds: int = Field(5, ge=2, description="Inner folds, for choosing.")
+    repeats: PositiveInt = Field(5, description="Repeats of the outer folds with other divisions.")
+    seed: int = Field(1, description="Seed of the divisions.")
+
+
+class Recipe(Settings):
+    """What is done: images, masks, features, selection, models, evaluation."""
+
+    name: Name = Field(..., description="Name of the file, without .yaml.")
+    title: str = Field(..., description="What the recipe does, in one line.")
+    citation: str = Field("", description="The paper that it follows.")
+    kind: Literal["outcome"] = Field("outcome", description="Kind of analysis.")
+    unit: Literal["patient", "lesion"] = Field("patient", description="What a sample is.")
+    session: Literal["first", "last", "all"] = Field("first", description="Which sessions of a patient enter.")
+    images: list[str] = Field(..., description="Images whose features enter: ct, pet, fused.")
+    roi: str = Field(..., description="ROI whose features enter.")
+    mask_set: str = Field("manual", description="Who drew: manual, or a folder below contours/.")
+    preset: str = Field(..., description="Feature preset.")
+    covariates: list[str] = Field(default_factory=list, description="Clinical covariates for the clinical model.")
+    steps: list[Step] = Field(..., description="What is fitted on training rows before the model, in order.")
+    models: list[str] = Field(..., description="Models among which the inner loop chooses.")
+    trees: PositiveInt = Field(500, description="Trees of a forest.")
+    threshold: Literal["youden"] = Field("youden", description="How the cut-off is found, on inner out-of-fold scores.")
+    splits: Splits = Field(default_factory=Splits, description="How patients are divided.")
+    bootstrap: PositiveInt = Field(2000, description="Bootstrap samples for conditional intervals.")
+    assumed: list[str] = Field(
+        default_factory=list, description="What the paper does not state and this recipe assumes."
+    )
+
+
+class Analysis(Settings):
+    """A question: cohort, recipe, outcome, overrides."""
+
+    title: str = Field("", description="The question in one line.")
+    cohort: str = Field(..., description="Name of a cohort.")
+    recipe: str = Field(..., description="Name of a recipe in resources/recipes.")
+    outcome: str = Field("outcome", description="Column 0/1 of the clinical table: outcome, or one of clinical.keep.")
+    outcome_label: str = Field("event", description="What outcome 1 is, in words.")
+    horizon_days: PositiveInt | None = Field(
+        None, description="With event_date and last_seen in the table: event within so many days of the index date."
+    )
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="Recipe keys (dots for depth, steps by their name) -> other values."
+    )
+    test_only: str = Field("", description="Why this analysis is a mechanical test; shown above the answer.")
+
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _flat_overrides(cls, value: Any) -> Any:
+        return flat_overrides(value) if isinstance(value, dict) else value
+
+
+class Config(Settings):
+    """The whole of config.yaml."""
+
+    title: str = Field("osteorad", description="Title of the index page.")
+    private_dir: str = Field("private", description="Folder for everything that identifies; may lie elsewhere.")
+    run: list[Name] = Field(
+        default_factory=list, description="Cohorts and analyses that a plain `snakemake` makes; empty: all of them."
+    )
+    cohorts: dict[Name, Cohort] = Field(..., description="Name -> cohort.")
+    analyses: dict[Name, Analysis] = Field(default_factory=dict, description="Name -> analysis.")
+
+
+def flat_overrides(overrides: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Overrides under dotted keys, so that `splits: {repeats: 2}` and `splits.repeats: 2` are one."""
+    flat: dict[str, Any] = {}
+    for key, value in overrides.items():
+        inner = flat_overrides(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
+        flat.update(inner)
+    return flat
+
+
+def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a recipe's mapping with dotted keys replaced; a step is addressed by its name (`steps.mrmr.features`).
+
+    Raises KeyError(part, valid parts) for a key that leads nowhere.
+    """
+    changed: dict[str, Any] = copy.deepcopy(recipe)
+    for key, value in flat_overrides(overrides).items():
+        *path, last = key.split(".")
+        node: Any = changed
+        for part in path:
+            node = _inside(node)
+            if part not in node:
+                raise KeyError(part, sorted(node))
+            node = node[part]
+        node = _inside(node)
+        if last not in node:
+            raise KeyError(last, sorted(node))
+        node[last] = value
+    return changed
+
+
+def _inside(node: Any) -> dict[str, Any]:
+    """What may follow in an override's key: the keys of a mapping, or the steps by their names."""
+    if isinstance(node, list):
+        named = {str(step["step"]): step["settings"] for step in node if isinstance(step, dict) and "step" in step}
+        for name, settings in named.items():
+            if name in STEP_SETTINGS:  # a setting that the recipe leaves at its default can be overridden, too
+                for key, value in STEP_SETTINGS[name]().model_dump(mode="json").items():
+                    settings.setdefault(key, value)
+        return named
+    return node if isinstance(node, dict) else {}

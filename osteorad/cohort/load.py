@@ -1,0 +1,325 @@
+"""Reads `config.yaml` and the recipes, and finds every problem that can be found without opening a table or an image.
+
+Light: runs in every start of Snakemake, also inside jobs. The tables themselves are looked at by `cohort.check`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.config import (
+    MODELS,
+    PRESETS,
+    STEPS,
+    TABLE_COLUMNS,
+    Analysis,
+    Cohort,
+    Config,
+    Recipe,
+    apply_overrides,
+)
+from osteorad.cohort.located import Located, read_located
+from osteorad.cohort.validation import validated
+from osteorad.errors import ConfigError, unknown_name
+
+CONFIG = "config.yaml"
+RECIPE_FOLDER = "resources/recipes"
+IMAGE_NEEDS = {"ct": ("CT",), "pet": ("PT",), "fused": ("CT", "PT")}
+PSEUDONYM = re.compile(r"^p[0-9a-f]{12}$")
+FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The settings of a working folder, checked."""
+
+    workdir: Path
+    root: Path  # the clone
+    config: Config
+    recipes: dict[str, Recipe]  # analysis -> its recipe with the overrides applied
+    located: Located  # lines of config.yaml, for messages
+
+    def path(self, name: str) -> Path:
+        """A path of the settings: relative to the working folder, or absolute."""
+        return self.workdir / name
+
+    def private(self, cohort: str) -> Path:
+        """The private folder of a cohort."""
+        return self.path(self.config.private_dir) / cohort
+
+    @property
+    def targets(self) -> tuple[list[str], list[str]]:
+        """Cohorts and analyses that a plain run makes; an analysis brings its cohort."""
+        asked = self.config.run or [*self.config.cohorts, *self.config.analyses]
+        analyses = sorted(name for name in asked if name in self.config.analyses)
+        cohorts = {name for name in asked if name in self.config.cohorts}
+        return sorted(cohorts | {self.config.analyses[name].cohort for name in analyses}), analyses
+
+
+def load(workdir: Path, root: Path) -> Loaded:
+    """Settings of `workdir` with the recipes of the clone `root`.
+
+    Raises ConfigError with every problem: file and line, found, wanted, nearest valid name.
+    """
+    located = read_located(workdir / CONFIG, CONFIG)
+    config, problems = validated(Config, located)
+    checker = _Checker(workdir, root, located, config or _valid_parts(located))
+    problems += [*checker.cohorts(), *checker.analyses(), *checker.names()]
+    if problems or config is None:
+        raise ConfigError(sorted(dict.fromkeys(problems), key=_file_and_line))
+    return Loaded(workdir=workdir, root=root, config=config, recipes=checker.recipes, located=located)
+
+
+def _file_and_line(problem: str) -> tuple[str, int]:
+    found = re.match(r"([^\s:]+):(\d+)", problem)
+    return (found[1], int(found[2])) if found else (problem.split(" ")[0].rstrip(":"), 0)
+
+
+def _valid_parts(located: Located) -> Config:
+    """What can be read of broken settings, so that the problems of the rest are found in the same go."""
+
+    def parts(key: str, model: type[Cohort] | type[Analysis]) -> dict[str, Any]:
+        raw = located.value.get(key) if isinstance(located.value, dict) else None
+        read = {
+            name: validated(model, Located(name=located.name, value=value))[0]
+            for name, value in (raw.items() if isinstance(raw, dict) else ())
+        }
+        return {name: value for name, value in read.items() if value is not None}
+
+    return Config.model_construct(cohorts=parts("cohorts", Cohort), analyses=parts("analyses", Analysis))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OverriddenRecipe(Located):
+    """A recipe with overrides: a message points at the override where there is one."""
+
+    config: Located
+    analysis: str
+    overrides: Mapping[str, Any]
+
+    def where(self, *keys: str) -> str:
+        names = [key for key in self._named(keys) if key != "settings"]
+        for depth in range(len(names), 0, -1):
+            if ".".join(names[:depth]) in self.overrides:
+                return _override_place(self.config, self.analysis, ".".join(names))
+        return Located.where(self, *keys)
+
+    def _named(self, keys: tuple[str, ...]) -> list[str]:
+        """Keys with a step's name in place of its number."""
+        if len(keys) > 1 and keys[0] == "steps" and keys[1].isdigit():
+            return ["steps", str(self.value["steps"][int(keys[1])].get("step")), *keys[2:]]
+        return list(keys)
+
+
+def _override_place(config: Located, analysis: str, key: str) -> str:
+    base = ("analyses", analysis, "overrides")
+    return config.where(*base, key) if (*base, key) in config.lines else config.where(*base, *key.split("."))
+
+
+class _Checker:
+    """Checks of names, references and files that the models alone cannot make."""
+
+    def __init__(self, workdir: Path, root: Path, located: Located, config: Config) -> None:
+        self.workdir, self.root, self.located, self.config = workdir, root, located, config
+        self.recipes: dict[str, Recipe] = {}
+        self.recipe_files: dict[str, tuple[Located, Recipe | None]] = {}
+
+    # --- cohorts
+
+    def cohorts(self) -> Iterator[str]:
+        for name, cohort in self.config.cohorts.items():
+            yield from self._source(name, cohort)
+            yield from self._tables(name, cohort)
+            yield from self._rois(name, cohort)
+            yield from self._exclusions(name, cohort)
+
+    def _at(self, *keys: str) -> str:
+        return self.located.where(*keys)
+
+    def _source(self, name: str, cohort: Cohort) -> Iterator[str]:
+        at = ("cohorts", name)
+        if cohort.source == "phantom":
+            for key in ("path", "clinical", "lesions", "series"):
+                if (*at, key) in self.located.lines:
+                    yield f"{self._at(*at, key)}: not for source phantom, which writes its own files. Remove it."
+            return
+        if cohort.phantom is not None:
+            yield f"{self._at(*at, 'phantom')}: only for source phantom, here the source is {cohort.source}."
+        if cohort.path is None:
+            yield f"{self._at(*at, 'path')}: this key is missing. Wanted: the folder with the DICOM files."
+        elif not (self.workdir / cohort.path).is_dir():
+            yield f"{self._at(*at, 'path')}: the folder '{cohort.path}' does not exist (seen from the working folder)."
+
+    def _tables(self, name: str, cohort: Cohort) -> Iterator[str]:
+        at = ("cohorts", name)
+        if cohort.source == "phantom":
+            return
+        files = {
+            ("clinical", "path"): cohort.clinical.path if cohort.clinical else None,
+            ("lesions", "path"): cohort.lesions.path if cohort.lesions else None,
+            ("series",): cohort.series,
+        }
+        for keys, path in files.items():
+            if path is not None and not (self.workdir / path).is_file():
+                yield f"{self._at(*at, *keys)}: the file '{path}' does not exist (seen from the working folder)."
+        if cohort.clinical is None:
+            return
+        for key in cohort.clinical.columns:
+            if key not in {*TABLE_COLUMNS, *cohort.clinical.keep}:
+                where = self._at(*at, "clinical", "columns", key)
+                yield unknown_name("column", key, {*TABLE_COLUMNS, *cohort.clinical.keep}, where)
+        for index, key in enumerate(cohort.clinical.keep):
+            if key in {*TABLE_COLUMNS, "index_day", "first_session_day"} - {"site", "outcome"}:
+                where = self._at(*at, "clinical", "keep", str(index))
+                yield f"{where}: '{key}' identifies or is written as days already; it cannot be kept. Remove it."
+
+    def _rois(self, name: str, cohort: Cohort) -> Iterator[str]:
+        at = ("cohorts", name)
+        if not cohort.rois:
+            yield f"{self._at(*at, 'rois')}: no ROI is named. Wanted: at least one, such as  lesion: ['*gtv*']."
+        if "roi" in cohort.rois:
+            yield f"{self._at(*at, 'rois', 'roi')}: 'roi' is what contours without a pattern are called. Rename it."
+        for roi, patterns in cohort.rois.items():
+            if not patterns or not all(pattern.strip() for pattern in patterns):
+                yield f"{self._at(*at, 'rois', roi)}: an empty list or pattern matches nothing. Wanted: ['*{roi}*']."
+        if not cohort.modalities:
+            yield f"{self._at(*at, 'modalities')}: the list is empty. Wanted: CT, PT or both."
+
+    def _exclusions(self, name: str, cohort: Cohort) -> Iterator[str]:
+        form = FILE_NAME if cohort.source == "deidentified" else PSEUDONYM
+        for patient in cohort.exclude:
+            if not form.match(patient):
+                place = self._at("cohorts", name, "exclude")
+                yield f"{place}: an excluded patient is no pseudonym. Wanted: one as the cohort page shows it."
+        if cohort.cutoff is not None and not _is_iso_date(cohort.cutoff):
+            yield f"{self._at('cohorts', name, 'cutoff')}: found '{cohort.cutoff}', wanted a date such as 2026-05-31."
+
+    # --- analyses
+
+    def analyses(self) -> Iterator[str]:
+        for name, analysis in self.config.analyses.items():
+            yield from self._outcome(name, analysis)
+            recipe, problems = self._recipe(name, analysis)
+            yield from problems
+            if recipe is not None:
+                self.recipes[name] = recipe[1]
+                yield from self._recipe_names(recipe[0], recipe[1])
+                yield from self._recipe_fits(recipe[0], recipe[1], analysis)
+
+    def _raw_names(self, key: str) -> Iterable[str]:
+        raw = self.located.value.get(key) if isinstance(self.located.value, dict) else None
+        return raw if isinstance(raw, dict) else ()
+
+    def _outcome(self, name: str, analysis: Analysis) -> Iterator[str]:
+        if analysis.cohort not in self._raw_names("cohorts"):
+            where = self._at("analyses", name, "cohort")
+            yield unknown_name("cohort", analysis.cohort, self._raw_names("cohorts"), where)
+        if (cohort := self.config.cohorts.get(analysis.cohort)) is None:
+            return
+        table = cohort.clinical
+        if table is None:
+            place = self._at("analyses", name, "outcome")
+            yield f"{place}: cohort '{analysis.cohort}' has no clinical table, so there is no outcome."
+        elif analysis.outcome not in {"outcome", *table.keep}:
+            where = self._at("analyses", name, "outcome")
+            yield unknown_name("outcome", analysis.outcome, {"outcome", *table.keep}, where)
+
+    def _recipe(self, name: str, analysis: Analysis) -> tuple[tuple[Located, Recipe] | None, list[str]]:
+        """The recipe of an analysis with its overrides, and the place of each of its keys."""
+        names = sorted(path.stem for path in (self.root / RECIPE_FOLDER).glob("*.yaml"))
+        if analysis.recipe not in names:
+            return None, [unknown_name("recipe", analysis.recipe, names, self._at("analyses", name, "recipe"))]
+        located, recipe, problems = self._recipe_file(analysis.recipe)
+        if recipe is None:
+            return None, problems
+        whole = recipe.model_dump(mode="json")
+        for key, value in analysis.overrides.items():
+            try:
+                whole = apply_overrides(whole, {key: value})
+            except KeyError as error:
+                where = _override_place(self.located, name, key)
+                problems.append(unknown_name("recipe key", error.args[0], error.args[1], where))
+        merged = _OverriddenRecipe(
+            name=located.name,
+            value=whole,
+            lines=located.lines,
+            config=self.located,
+            analysis=name,
+            overrides=analysis.overrides,
+        )
+        changed, more = validated(Recipe, merged)
+        return (None if changed is None else (merged, changed)), problems + more
+
+    def _recipe_file(self, name: str) -> tuple[Located, Recipe | None, list[str]]:
+        """A recipe as it stands in its file; its problems are told once."""
+        if name in self.recipe_files:
+            return (*self.recipe_files[name], [])
+        file = f"{RECIPE_FOLDER}/{name}.yaml"
+        try:
+            located = read_located(self.root / file, file)
+        except ConfigError as error:
+            self.recipe_files[name] = (Located(name=file, value={}), None)
+            return (*self.recipe_files[name], error.problems)
+        recipe, problems = validated(Recipe, located)
+        if recipe is not None and recipe.name != name:
+            problems.append(f"{located.where('name')}: found '{recipe.name}', wanted '{name}', the name of the file.")
+        self.recipe_files[name] = (located, recipe)
+        return located, recipe, problems
+
+    def _recipe_names(self, located: Located, recipe: Recipe) -> Iterator[str]:
+        if recipe.preset not in PRESETS:
+            yield unknown_name("preset", recipe.preset, PRESETS, located.where("preset"))
+        for index, step in enumerate(recipe.steps):
+            if step.step not in STEPS:
+                yield unknown_name("step", step.step, STEPS, located.where("steps", str(index), "step"))
+        for index, model in enumerate(recipe.models):
+            if model not in MODELS:
+                yield unknown_name("model", model, MODELS, located.where("models", str(index)))
+        for index, image in enumerate(recipe.images):
+            if image not in IMAGE_NEEDS:
+                yield unknown_name("image", image, IMAGE_NEEDS, located.where("images", str(index)))
+
+    def _recipe_fits(self, located: Located, recipe: Recipe, analysis: Analysis) -> Iterator[str]:
+        """What a recipe asks for, against what its cohort has."""
+        if (cohort := self.config.cohorts.get(analysis.cohort)) is None:
+            return
+        if recipe.roi not in cohort.rois:
+            yield unknown_name(f"ROI of cohort '{analysis.cohort}'", recipe.roi, cohort.rois, located.where("roi"))
+        for index, image in enumerate(recipe.images):
+            if lacking := [need for need in IMAGE_NEEDS.get(image, ()) if need not in cohort.modalities]:
+                place = located.where("images", str(index))
+                yield f"{place}: '{image}' needs modality {lacking[0]}, which cohort '{analysis.cohort}' does not list."
+        if recipe.mask_set != "manual" and not (self.workdir / "contours" / recipe.mask_set).is_dir():
+            yield f"{located.where('mask_set')}: the folder 'contours/{recipe.mask_set}' does not exist."
+        table = cohort.clinical
+        for index, name in enumerate(recipe.covariates):
+            place = located.where("covariates", str(index))
+            if name == analysis.outcome:
+                yield f"{place}: '{name}' is the outcome of this analysis; it cannot predict itself. Remove it."
+            elif table and name not in table.keep and "covariates" in analysis.overrides:
+                yield unknown_name(f"covariate of cohort '{analysis.cohort}'", name, table.keep, place)
+
+    # --- names
+
+    def names(self) -> Iterator[str]:
+        cohorts, analyses = self._raw_names("cohorts"), self._raw_names("analyses")
+        if isinstance(self.located.value, dict) and self.located.value.get("cohorts") == {}:
+            yield f"{self._at('cohorts')}: no cohort is named. Wanted: at least one."
+        for name in analyses:
+            if name in cohorts:
+                yield f"{self._at('analyses', name)}: a cohort has this name, too. Rename one of them."
+        for index, name in enumerate(self.config.run):
+            if name not in {*cohorts, *analyses}:
+                yield unknown_name("cohort or analysis", name, {*cohorts, *analyses}, self._at("run", str(index)))
+
+
+def _is_iso_date(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from osteorad import joblog
+from osteorad.modelling.jobs import audit_job
+
+joblog.start(snakemake.log[0])
+audit_job(
+    samples=Path(snakemake.input.samples),
+    splits=Path(snakemake.input.splits),
+    predictions=Path(snakemake.input.predictions),
+    steps=Path(snakemake.input.steps),
+    selection=Path(snakemake.input.selection),
+    lineage=Path(snakemake.input.lineage),
+    params=snakemake.params.analysis,
+    out=Path(snakemake.output.audit),
+)

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from osteorad import joblog
+from osteorad.modelling.jobs import evaluate_job
+
+joblog.start(snakemake.log[0])
+evaluate_job(
+    predictions=Path(snakemake.input.predictions),
+    selection=Path(snakemake.input.selection),
+    params=snakemake.params.analysis,
+    out=Path(snakemake.output.evaluation),
+)

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from osteorad import joblog
+from osteorad.modelling.jobs import fit_job
+
+joblog.start(snakemake.log[0])
+fit_job(
+    samples=Path(snakemake.input.samples),
+    splits=Path(snakemake.input.splits),
+    params=snakemake.params.analysis,
+    out_predictions=Path(snakemake.output.predictions),
+    out_steps=Path(snakemake.output.steps),
+    out_selection=Path(snakemake.output.selection),
+    out_lineage=Path(snakemake.output.lineage),
+    out_models=Path(snakemake.output.models),
+)

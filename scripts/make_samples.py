@@ -1,0 +1,17 @@
+from pathlib import Path
+
+from osteorad import joblog
+from osteorad.cohort.analysis_jobs import samples_job
+
+joblog.start(snakemake.log[0])
+samples_job(
+    features=Path(snakemake.input.features),
+    reasons=Path(snakemake.input.reasons),
+    patients=Path(snakemake.input.patients),
+    series=Path(snakemake.input.series),
+    clinical=Path(snakemake.input.clinical),
+    params=snakemake.params.analysis,
+    out_samples=Path(snakemake.output.samples),
+    out_set_aside=Path(snakemake.output.set_aside),
+    out_flow=Path(snakemake.output.flow),
+)
