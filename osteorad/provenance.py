@@ -74,9 +74,8 @@ def _parsed(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
                 ours.update(f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 others.add(node.module)
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[ast.get_docstring(node, clean=False) is not None :]
     return sha256_bytes(ast.dump(tree).encode()), frozenset(ours), frozenset(others)
 
 

@@ -1,4 +1,4 @@
-# What every rule file leans on: settings, patients, keys. The main process lists the sources and writes state and keys
+# What all other files here lean on: settings, patients, keys. The main process lists the sources and writes state and keys
 # (contract 9); job processes only read them.
 import os
 import sys
@@ -51,9 +51,9 @@ wildcard_constraints:
     grid="[a-z0-9][a-z0-9-]*",
 
 
-def key_of(rule, scope="{cohort}"):
-    """The key file of a rule: settings that it uses, digest of its code and data."""
-    return keys.key_path(rule, scope)
+def key_of(name, scope="{cohort}"):
+    """The key file: settings that are used, digest of code and data."""
+    return keys.key_path(name, scope)
 
 
 def of_patients(pattern):
@@ -61,6 +61,13 @@ def of_patients(pattern):
     return lambda wildcards: [
         pattern.format(patient=p, **wildcards) for p in PATIENTS[wildcards.cohort]
     ]
+
+
+def source_state(wildcards):
+    """What tells that a patient's source changed: the phantom's own manifest, or the state file of an export."""
+    if wildcards.cohort in PLAN.sources:
+        return str(PLAN.state_file(wildcards.cohort, wildcards.patient))
+    return f"{PRIVATE}/{wildcards.cohort}/source/{wildcards.patient}/manifest.json"
 
 
 def cohorts_with(*sources):

@@ -3,13 +3,6 @@
 IDENTIFIED = cohorts_with("dicom", "phantom")
 
 
-def source_state(wildcards):
-    """What tells that a patient's source changed: the phantom's own manifest, or the state file of an export."""
-    if wildcards.cohort in PLAN.sources:
-        return str(PLAN.state_file(wildcards.cohort, wildcards.patient))
-    return f"{PRIVATE}/{wildcards.cohort}/source/{wildcards.patient}/manifest.json"
-
-
 # sees identity: its log names types and places only
 rule deidentify_images:
     input:

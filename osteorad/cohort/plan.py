@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,7 @@ class Plan:
     def phantom_ids(self, cohort: str) -> dict[str, int]:
         """Pseudonym -> number of a phantom cohort's patients; known before any file exists."""
         settings = self.config.cohorts[cohort].phantom
-        if settings is None:
-            return {}
-        ids = phantom_patient_ids(settings.seed, settings.patients)
-        return {patient_pseudonym(PHANTOM_KEY, source_id): number for number, source_id in enumerate(ids, 1)}
+        return {} if settings is None else _phantom_numbers(settings.seed, settings.patients)
 
     def phantom_patients(self, cohort: str) -> list[str]:
         """Patients of a phantom cohort, sorted; empty for other cohorts."""
@@ -235,6 +233,12 @@ class Plan:
                     else []
                 )
         return wanted
+
+
+@cache
+def _phantom_numbers(seed: int, patients: int) -> dict[str, int]:
+    ids = phantom_patient_ids(seed, patients)
+    return {patient_pseudonym(PHANTOM_KEY, source_id): number for number, source_id in enumerate(ids, 1)}
 
 
 def load_plan(workdir: Path, root: Path) -> Plan:

@@ -102,7 +102,7 @@ def make_samples(
 
 
 def _refuse_quarantined(patients: pa.Table, limit: float) -> dict[str, Any]:
-    rows = [row for row in patients.to_pylist() if row["images"]]
+    rows = [row for row in patients.to_pylist() if row["reason"] != "table_without_images"]
     found = sum(row["state"] == "quarantined" for row in rows)
     share = found / len(rows) if rows else 0.0
     if found >= LEAST_QUARANTINED and share > limit:

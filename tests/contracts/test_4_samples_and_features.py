@@ -10,19 +10,22 @@ import pytest
 from osteorad.cohort import schemas
 from osteorad.files import read_json, read_parquet
 from osteorad.provenance import sample_key
+from osteorad.radiomics.presets import feature_names
+from osteorad.radiomics.tables import read_facts
 
 FEATURES = "results/cohorts/small/features"
 
 
-def unexplained(table: pa.Table, reasons: pa.Table) -> list[str]:
-    """Missing values without a row in the table of reasons."""
-    names = [n for n in table.column_names if n not in schemas.FEATURE_KEYS]
+def unexplained(table: pa.Table, reasons: pa.Table, preset: str) -> list[str]:
+    """Missing values of features that apply to the row's image, without a row in the table of reasons."""
+    names = {image: feature_names(preset, image) for image in set(table["image"].to_pylist())}
     keys = list(schemas.FEATURE_KEYS)
     told = {tuple(r[k] for k in keys) for r in reasons.to_pylist() if r["kind"] == "missing"}
     return [
         str([row[k] for k in keys])
         for row in table.to_pylist()
-        if any(row[n] is None or math.isnan(row[n]) for n in names) and tuple(row[k] for k in keys) not in told
+        if any(row[n] is None or math.isnan(row[n]) for n in names[row["image"]])
+        and tuple(row[k] for k in keys) not in told
     ]
 
 
@@ -32,8 +35,13 @@ def test_table_has_the_keys_types_and_metadata(run, preset):
     assert table.column_names[:7] == list(schemas.FEATURE_KEYS)
     values = table.schema.names[7:]
     assert all(table.schema.field(n).type == pa.float64() for n in values)
-    assert all(table.schema.field(n).metadata for n in values)
-    assert b"preset_hash" in b" ".join(table.schema.metadata)
+    for name in values:
+        facts = table.schema.field(name).metadata
+        assert {b"unit", b"class", b"images"} <= set(facts), name
+    facts = read_facts(table)
+    assert len(facts["preset_hash"]) >= 16
+    assert facts["software"]["pyradiomics-bhklab"] == "3.1.4"
+    assert len(facts["inputs"]) == 12
 
 
 def test_zhu_preset_gives_its_1197_features(run):
@@ -58,7 +66,7 @@ def test_every_roi_has_a_row_on_its_image(run):
 def test_nothing_is_missing_on_the_clean_phantom_but_unpaired_contours(run, preset):
     table = read_parquet(run / FEATURES / preset / "manual/features.parquet")
     reasons = read_parquet(run / FEATURES / preset / "manual/reasons.parquet")
-    assert unexplained(table, reasons) == []
+    assert unexplained(table, reasons, preset) == []
     assert {r["reason"] for r in reasons.to_pylist() if r["kind"] == "missing"} <= {"contour_unpaired"}
 
 
@@ -70,7 +78,7 @@ def test_a_missing_value_without_reason_is_found(run):
     row = next(i for i, v in enumerate(values) if v is not None and not math.isnan(v))
     values[row] = math.nan
     broken = table.set_column(7, table.schema.field(name), pa.array(values, pa.float64()))
-    assert len(unexplained(broken, reasons)) == 1
+    assert len(unexplained(broken, reasons, "lesion-table")) == 1
 
 
 def test_sample_keys_follow_from_what_they_name(run):

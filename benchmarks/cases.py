@@ -1,0 +1,276 @@
+"""The measurements, by name. Each returns lines of the table; bars come from docs/design.md and docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.inputs import FULL, Inputs
+from benchmarks.measure import Cost, measure, run, task
+from benchmarks.table import Line, at_least
+
+PHANTOM_S = 3.0  # CPU s a patient: 40 patients in about a minute on 2 cores
+ONE_ROI, ONE_ROI_LEAN, FOUR_ROIS = 8.0, 5.0, 12.0  # times faster than pyradiomics; lean: additionalInfo=False
+SAME = 1e-9  # largest relative difference of a feature
+SAME_SCORE = 1e-6
+DRY_RUN_S, DRY_RUN_MB = 30.0, 500.0
+BARE_RULES = 9  # a patient of the default phantom takes as many jobs
+
+CONFIG = """\
+title: Dry run
+cohorts:
+  phantom:
+    source: phantom
+    phantom: {{patients: {patients}, events: {events}, seed: 8}}
+    rois: {{marrow: ['*marrow*'], lesion: ['*lesion*', '*met*', '*gtv*']}}
+    cutoff: '2026-05-31'
+analyses:
+  marrow: {{cohort: phantom, recipe: zhu2024}}
+"""
+
+
+def phantom(inputs: Inputs) -> list[Line]:
+    """Writing a digital patient: the default size with PET, and the full-size CT."""
+
+    def write(name: str, settings: dict[str, Any]) -> Cost:
+        out = inputs.folder / f"phantom-{name}"
+        return task("write_phantom", inputs.output(name), settings=settings, number=FULL, out=out)
+
+    s = inputs.sizes
+    sizes = {"default": inputs.default_patient(), "full": inputs.full_patient()}
+    processes = {name: partial(write, name, settings) for name, settings in sizes.items()}
+    found = measure(processes, times=s.repeats)
+    default, full = found["default"], found["full"]
+    size = f"{s.matrix} x {s.matrix} x {s.slices}"
+    bar, met = f"<= {PHANTOM_S:g} CPU-s", default.cpu_s <= PHANTOM_S
+    return [
+        Line(subject="phantom: a patient, default size", ours=default, figure="CT and PET", bar=bar, met=met),
+        Line(subject="phantom: a patient, full size", ours=full, figure=f"CT of {size}"),
+    ]
+
+
+def convert(inputs: Inputs) -> list[Line]:
+    """The full-size CT series to .nii.gz: ours against dcm2niix -z y."""
+    manifests, source = inputs.manifests(), inputs.ct_files()
+    ours, theirs = inputs.folder / "convert-ours", inputs.folder / "convert-dcm2niix"
+    theirs.mkdir()
+    command = [_dcm2niix(), "-z", "y", "-b", "n", "-w", "1", "-f", "ct", "-o", theirs, source]
+    found = measure(
+        {
+            "ours": lambda: task("convert", inputs.output("convert"), manifests=manifests, source=source, out=ours),
+            "dcm2niix": lambda: run(command, inputs.output("dcm2niix")),
+        },
+        times=inputs.sizes.repeats,
+    )
+    same = _told(inputs, "same_volume", ours=ours, theirs=theirs)
+    sizes = [next(folder.rglob("*.nii.gz")).stat().st_size / 1e6 for folder in (ours, theirs)]
+    figure = f"{sizes[0]:.0f} MB written, peer {sizes[1]:.0f} MB"
+    costs = {"ours": found["ours"], "theirs": found["dcm2niix"]}
+    return [
+        at_least("convert: CT series", 1.0, peer="dcm2niix -z y", figure=figure, **costs),
+        Line(
+            subject="convert: same volume",
+            figure=f"{same['hu']:g} HU, {same['mm']:.1e} mm apart",
+            peer="dcm2niix -z y",
+            bar="0 HU, <= 1e-3 mm",
+            met=same["hu"] == 0 and same["mm"] <= 1e-3,
+        ),
+    ]
+
+
+def deidentify(inputs: Inputs) -> list[Line]:
+    """De-identification of the full-size CT series with the check of the finished bytes."""
+    source = inputs.ct_files()
+    ours, copied = inputs.folder / "deidentified", inputs.folder / "copied"
+    found = measure(
+        {
+            "ours": lambda: task("deidentify", inputs.output("deidentify"), source=source, out=ours),
+            "copy": lambda: task("copy_pydicom", inputs.output("copy"), source=source, out=copied),
+        },
+        times=inputs.sizes.repeats,
+    )
+    written = _last(inputs, "deidentify")["written"]
+    return [
+        Line(
+            subject="deidentify: CT series",
+            ours=found["ours"],
+            figure=_rate(written, found["ours"]),
+            peer="(dicognito: not installed)",
+        ),
+        Line(
+            subject="deidentify: yardstick",
+            ours=found["ours"],
+            figure=f"peer {_rate(written, found['copy'])}",
+            peer="pydicom read + write, nothing removed",
+            theirs=found["copy"],
+        ),
+    ]
+
+
+def features(inputs: Inputs) -> list[Line]:
+    """1197 features (zhu2024, voxels of 1 mm) of one ROI and of four on the full-size CT, against pyradiomics."""
+    volumes, lines = inputs.volumes(), []
+    cases: list[tuple[str, list[str], float | None, float]] = [
+        ("one ROI", ["marrow"], ONE_ROI_LEAN, ONE_ROI),
+        ("four ROIs", ["marrow", "lesion"], None, FOUR_ROIS),
+    ]
+    for title, rois, lean, full in cases:
+        out = inputs.folder / f"features-{len(rois)}"
+        plain = partial(task, "features_pyradiomics", inputs.output("pyradiomics"), volumes=volumes, rois=rois)
+        found = measure(
+            {
+                "ours": partial(task, "features", inputs.output("features"), volumes=volumes, rois=rois, out=out),
+                "full": partial(plain, additional_info=True, out=f"{out}-full.json"),
+                "lean": partial(plain, additional_info=False, out=f"{out}-lean.json"),
+            },
+            times=inputs.sizes.repeats,
+        )
+        for name, peer, bar in (("full", "additionalInfo=True", full), ("lean", "additionalInfo=False", lean)):
+            same = _told(inputs, "same_features", ours=out, theirs=f"{out}-{name}.json")
+            figure = f"{same['values']} values, worst relative difference {same['worst']:.1e}"
+            facts = {"ours": found["ours"], "peer": f"pyradiomics, {peer}", "theirs": found[name], "figure": figure}
+            subject = f"features: {title}"
+            lines.append(Line(subject=subject, **facts) if bar is None else at_least(subject, bar, **facts))
+            if same["worst"] > SAME:
+                lines.append(Line(subject=f"{subject}, same values", bar=f"<= {SAME:g}", met=False, figure=figure))
+    return lines
+
+
+def modelling(inputs: Inputs) -> list[Line]:
+    """The nested loop on 40 patients x 1197 features with seven models, against plain scikit-learn pipelines."""
+    s = inputs.sizes
+    facts = {"features": s.features, "trees": s.trees, "repeats": 1}
+    ours, theirs = inputs.folder / "nested.parquet", inputs.folder / "plain.json"
+    found = measure(
+        {
+            "ours": lambda: task("fit_nested", inputs.output("nested"), facts=facts, out=ours),
+            "plain": lambda: task("fit_plain", inputs.output("plain"), facts=facts, out=theirs),
+        },
+        times=s.repeats,
+    )
+    same = _told(inputs, "same_scores", ours=ours, theirs=theirs)
+    line = Line(
+        subject="modelling: 1 repeat of 5 x 5 folds",
+        ours=found["ours"],
+        figure=f"{s.trees} trees; logistic scores of {same['rows']} test rows differ by {same['worst']:.1e} at most",
+        peer="scikit-learn pipelines, selection in every fit",
+        theirs=found["plain"],
+        bar=f"same scores to {SAME_SCORE:g}",
+        met=same["worst"] <= SAME_SCORE,
+    )
+    return [line]
+
+
+def dryrun(inputs: Inputs) -> list[Line]:
+    """`snakemake -n` for a phantom cohort of 2,000 patients, against as many jobs of rules that hold nothing."""
+    patients = inputs.sizes.cohort
+    ours, bare = inputs.folder / "dryrun", inputs.folder / "dryrun-bare"
+    for folder in (ours, bare):
+        folder.mkdir()
+    text = CONFIG.format(patients=patients, events=patients // 2)
+    (ours / "config.yaml").write_text(text, encoding="utf-8")
+    (bare / "Snakefile").write_text(_bare_workflow(patients), encoding="utf-8")
+    snakemake = [sys.executable, "-m", "snakemake", "-n"]
+    found = measure(
+        {
+            "ours": lambda: run([*snakemake, "--profile", "local", "--directory", ours], inputs.output("dryrun")),
+            "bare": lambda: run([*snakemake, "--cores", "1"], inputs.output("dryrun-bare"), cwd=bare),
+        },
+        times=inputs.sizes.repeats,
+    )
+    cost, jobs = found["ours"], _jobs(inputs.output("dryrun"))
+    return [
+        Line(
+            subject=f"dryrun: {patients} patients",
+            ours=cost,
+            figure=f"{jobs} jobs, {1000 * cost.cpu_s / jobs:.2f} CPU-ms a job, wall {cost.wall_s:.0f} s",
+            peer=f"bare Snakemake rules, {_jobs(inputs.output('dryrun-bare'))} jobs",
+            theirs=found["bare"],
+            bar=f"< {DRY_RUN_S:g} CPU-s, < {DRY_RUN_MB:g} MB",
+            met=cost.cpu_s < DRY_RUN_S and cost.peak_mb < DRY_RUN_MB,
+        )
+    ]
+
+
+def _bare_workflow(patients: int) -> str:
+    """A Snakefile with a chain of BARE_RULES rules a patient and a join: what Snakemake itself costs."""
+    names = [f"p{number:012x}" for number in range(patients)]
+    parts = [f"rule all:\n    input: expand('{BARE_RULES}/{{patient}}', patient={names})\n"]
+    for number in range(1, BARE_RULES + 1):
+        taken = "" if number == 1 else f"    input: '{number - 1}/{{patient}}'\n"
+        parts.append(f"rule r{number}:\n{taken}    output: '{number}/{{patient}}'\n    shell: 'true'\n")
+    return "\n".join(parts)
+
+
+def _jobs(output: Path) -> int:
+    """Number of jobs that a dry run states."""
+    words = (line.split() for line in output.read_text(encoding="utf-8").splitlines())
+    return next(int(found[1]) for found in words if len(found) == 2 and found[0] == "total")
+
+
+def index(inputs: Inputs) -> list[Line]:
+    """Headers of an export: the first pass and one in which nothing changed, against reading headers with pydicom."""
+    export, state = inputs.export(), inputs.folder / "index-state"
+    count = inputs.sizes.export_copies * inputs.sizes.slices
+    ours = partial(task, "index", inputs.output("index"), folder=export, state=state)
+    found = measure(
+        {
+            "first": partial(ours, fresh=True),
+            "again": partial(ours, fresh=False),
+            "pydicom": partial(task, "headers_pydicom", inputs.output("headers"), folder=export),
+        },
+        times=inputs.sizes.repeats,
+    )
+    return [
+        Line(
+            subject=f"index: {count} files, all new",
+            ours=found["first"],
+            figure=_rate(count, found["first"]),
+            peer="pydicom, stop_before_pixels",
+            theirs=found["pydicom"],
+        ),
+        Line(
+            subject=f"index: {count} files, nothing changed",
+            ours=found["again"],
+            figure=_rate(count, found["again"]),
+        ),
+    ]
+
+
+CASES: dict[str, Callable[[Inputs], list[Line]]] = {
+    "phantom": phantom,
+    "convert": convert,
+    "deidentify": deidentify,
+    "features": features,
+    "modelling": modelling,
+    "dryrun": dryrun,
+    "index": index,
+}
+
+
+def _dcm2niix() -> Path:
+    """The program of the wheel itself, without its Python wrapper."""
+    found = importlib.util.find_spec("dcm2niix")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).with_name("dcm2niix")
+
+
+def _rate(files: int, cost: Cost) -> str:
+    return f"{files / cost.cpu_s:.0f} files a CPU-s"
+
+
+def _told(inputs: Inputs, name: str, **arguments: Any) -> dict[str, Any]:
+    """What a task prints as JSON in its last line."""
+    task(name, inputs.output(name), **arguments)
+    return _last(inputs, name)
+
+
+def _last(inputs: Inputs, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(inputs.output(name).read_text(encoding="utf-8").splitlines()[-1])
+    return told
