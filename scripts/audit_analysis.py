@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from osteorad import joblog
-from osteorad.modelling.jobs import audit_job
+from osteorad.modelling.job_audit import audit_job
 
 joblog.start(snakemake.log[0])
 audit_job(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from osteorad import joblog
-from osteorad.modelling.jobs import evaluate_job
+from osteorad.modelling.job_evaluate import evaluate_job
 
 joblog.start(snakemake.log[0])
 evaluate_job(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from osteorad import joblog
-from osteorad.modelling.jobs import fit_job
+from osteorad.modelling.job_fit import fit_job
 
 joblog.start(snakemake.log[0])
 fit_job(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from osteorad.cohort.config import Analysis
 from osteorad.files import read_json, write_json, write_parquet
-from osteorad.modelling.jobs import audit_job, evaluate_job, fit_job
+from osteorad.modelling.job_audit import audit_job
+from osteorad.modelling.job_evaluate import evaluate_job
+from osteorad.modelling.job_fit import fit_job
 from osteorad.provenance import sha256_file
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT
 

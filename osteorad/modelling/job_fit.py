@@ -1,4 +1,7 @@
-"""Jobs of an analysis after its samples: paths in, files out. Scripts call these and nothing else."""
+"""The job that fits an analysis. Paths in, files out; its script calls this and nothing else.
+
+A module of its own, so that a change elsewhere in the room does not run this job again (contract 9).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.config import Analysis, Recipe
-from osteorad.files import json_text, read_json, read_parquet, write_json, write_parquet, write_text
-from osteorad.modelling.audit import audit_analysis
-from osteorad.modelling.audit_input import AuditTables
-from osteorad.modelling.evaluate import evaluate
+from osteorad.files import json_text, read_parquet, write_json, write_parquet, write_text
 from osteorad.modelling.run import fit_analysis
 from osteorad.provenance import sha256_bytes
 
@@ -51,44 +51,3 @@ def _write_models(folder: Path, models: Mapping[str, Mapping[str, Any]]) -> None
         write_text(folder / f"{name}.json", text)
         files.append({"path": f"{name}.json", "sha256": sha256_bytes(text.encode()), "model": record["model"]})
     write_json(folder / "models.json", {"files": files})
-
-
-def audit_job(
-    *,
-    samples: Path,
-    splits: Path,
-    predictions: Path,
-    steps: Path,
-    selection: Path,
-    lineage: Path,
-    params: Mapping[str, Any],
-    out: Path,
-) -> None:
-    """Audit an analysis and write the certificate."""
-    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
-    tables = AuditTables(
-        samples=read_parquet(samples),
-        splits=read_parquet(splits),
-        predictions=read_parquet(predictions),
-        steps=read_parquet(steps),
-        selection=read_parquet(selection),
-        lineage=read_json(lineage),
-        recipe=recipe,
-        analysis=params["name"],
-    )
-    certificate = audit_analysis(tables, cohort=settings.cohort)
-    write_json(out, certificate)
-
-
-def evaluate_job(*, predictions: Path, selection: Path, params: Mapping[str, Any], out: Path) -> None:
-    """Evaluate an analysis from its predictions and write all numbers of its page."""
-    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
-    evaluation = evaluate(
-        read_parquet(predictions),
-        read_parquet(selection),
-        analysis=params["name"],
-        cohort=settings.cohort,
-        outcome_label=settings.outcome_label,
-        bootstrap=recipe.bootstrap,
-    )
-    write_json(out, evaluation)
