@@ -44,9 +44,10 @@ def searchable(path: Path) -> bytes:
 
 def leaks(folder: Path, words: list[str]) -> Iterator[str]:
     """Files outside private/ whose name or content holds a planted word."""
-    pattern = re.compile(b"|".join(re.escape(raw) for word in words for raw in encoded(word)))
+    needles = [raw for word in words for raw in encoded(word)]
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and "private" not in p.relative_to(folder).parts):
-        if pattern.search(searchable(path)) or pattern.search(str(path.relative_to(folder)).encode()):
+        content = searchable(path) + str(path.relative_to(folder)).encode()
+        if any(needle in content for needle in needles):
             yield str(path.relative_to(folder))
 
 

@@ -13,7 +13,7 @@ import yaml
 from osteorad.files import read_json, read_parquet
 from tests.workflow.snake import snakemake
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 COHORT = "results/cohorts/hospital"
 
 
@@ -65,20 +65,18 @@ def export(run, tmp_path_factory) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source / name / row["path"], target)
     shutil.copy(source / "clinical.tsv", folder / "clinical.tsv")
-    plain = [
-        folder / f"export/{n:02d}"
-        for n in range(12)
-        if len({h.SeriesInstanceUID for _, h in headers(folder / f"export/{n:02d}", "CT")}) == 1
-        and headers(folder / f"export/{n:02d}", "RTSTRUCT")
-    ]
-    assert len(plain) >= 8
+    folders = [folder / f"export/{number:02d}" for number in range(12)]
+    single = [f for f in folders if len({h.SeriesInstanceUID for _, h in headers(f, "CT")}) == 1]
+    plain = [f for f in single if headers(f, "RTSTRUCT")][:4]
+    gapped = [f for f in single if f not in plain][:4]
+    assert len(plain) == len(gapped) == 4
     first = axial_ct(plain[0])[5]
     first.write_bytes(first.read_bytes()[:-5000])
     for path, _ in headers(plain[1], "PT"):
         path.unlink()
     change_contours(plain[2], emptied)
     change_contours(plain[3], moved)
-    for patient in plain[4:8]:
+    for patient in gapped:
         axial_ct(patient)[7].unlink()
     (folder / "export/Thumbs.db").write_bytes(b"no DICOM")
     (folder / "export/00/notes.txt").write_text("call back on Monday")
@@ -122,7 +120,7 @@ def test_everything_is_listed_with_its_reason(finished):
     reasons = Counter(row["reason"] for row in rows)
     assert reasons["not_dicom"] == 2
     assert reasons["pixel_data_truncated"] >= 1
-    assert reasons["missing_slices"] == 4
+    assert reasons["missing_slices"] == 4 + 1  # a truncated slice is held back, and leaves a gap
     assert reasons["roi_outside_image"] >= 1
     missing = read_parquet(folder / COHORT / "features/lesion-table/manual/reasons.parquet").to_pylist()
     assert "roi_empty" in {row["reason"] for row in missing} | set(reasons)

@@ -183,10 +183,11 @@ def uids_of(ds: pydicom.Dataset) -> Iterator[str]:
             yield from (str(v) for v in values if not str(v).startswith("1.2.840.10008."))
 
 
-def identifiers(source: Path) -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def known(finished) -> dict[str, set[str]]:
     """Everything in the export that names a person or an object of theirs."""
     found: dict[str, set[str]] = {"uid": set(), "text": set()}
-    for path in source.rglob("*.dcm"):
+    for path in finished.source.rglob("*.dcm"):
         ds = pydicom.dcmread(path, stop_before_pixels=True)
         found["uid"] |= set(uids_of(ds))
         found["text"] |= {str(ds.get(name, "")) for name in IDENTITY} - {""}
@@ -203,8 +204,7 @@ def telling(folder: Path, known: dict[str, set[str]]) -> list[str]:
     return sorted(found)
 
 
-def test_original_identifiers_stay_private(finished):
-    known = identifiers(finished.source)
+def test_original_identifiers_stay_private(finished, known):
     assert len(known["uid"]) > 800
     told = {*PATIENTS, *(text for row in VARIANTS.values() for text in row), "3912173256621705"}
     assert told <= known["text"]
@@ -214,9 +214,8 @@ def test_original_identifiers_stay_private(finished):
 
 
 @pytest.mark.parametrize("word", ["AccessionNumber", "PatientID", "SeriesInstanceUID", "SOPInstanceUID"])
-def test_the_search_would_find_them(finished, tmp_path, word):
+def test_the_search_would_find_them(finished, known, tmp_path, word):
     """A header of the export in a log, and a whole file of it beside the results."""
-    known = identifiers(finished.source)
     path = next((finished.source / "STS_001/PET/image").iterdir())
     (tmp_path / "a.dcm").write_bytes(path.read_bytes())
     (tmp_path / "a.log").write_text(f"cannot read {pydicom.dcmread(path)[word].value}.\n", encoding="utf-8")
