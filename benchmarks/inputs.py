@@ -79,6 +79,12 @@ class Inputs:
 
         return self._once("ct", link)
 
+    def deidentified(self) -> Path:
+        """Folder with the CT series de-identified, as it comes to conversion, and its manifest `images.json`."""
+        return self._once(
+            "deidentified", lambda out: task("deidentify", self.output("series"), source=self.ct_files(), out=out)
+        )
+
     def export(self) -> Path:
         """An export: the CT series several times over, without taking more room."""
 

@@ -72,7 +72,7 @@ def same_volume(ours: str, theirs: str) -> None:
     import numpy as np
     from nibabel import as_closest_canonical, load
 
-    first, second = (as_closest_canonical(load(next(Path(folder).rglob("*.nii.gz")))) for folder in (ours, theirs))
+    first, second = (as_closest_canonical(load(path)) for path in (ours, theirs))
     hu = np.abs(np.asarray(first.dataobj, dtype=np.float32) - np.asarray(second.dataobj, dtype=np.float32)).max()
     corners = np.array([[0, 0, 0, 1], [*first.shape[:3], 1]]).T
     print(json.dumps({"hu": float(hu), "mm": float(np.abs((first.affine - second.affine) @ corners).max())}))

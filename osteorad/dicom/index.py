@@ -6,6 +6,7 @@ data are never read, except to hash a file whose time moved while its size staye
 
 index.parquet : a row a file; lies where identity may lie (private folder), or under results/.state for sources
     without identity. state/<patient>.json : [pseudonymous name, size, version] of each file of that patient.
+    pseudonyms.tsv : who is who, for identified sources only.
     hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
 """
 
@@ -221,7 +222,16 @@ def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
     write_text_if_changed(folder / f"{UNPLACED}.json", json_text(_unplaced_manifest(unplaced)))
     for stale in set(folder.glob("*.json")) - {folder / f"{name}.json" for name in (*grouped, UNPLACED)}:
         stale.unlink()
+    if source.key is not None:
+        _write_people(source, entries)
     return sorted(grouped)
+
+
+def _write_people(source: Source, entries: Sequence[Entry]) -> None:
+    """pseudonyms.tsv: for the data manager, who finds a patient again by it; stays where identity may stand."""
+    people = sorted({(source.pseudonym(e.source_patient_id), e.source_patient_id) for e in entries if not e.reason})
+    lines = ["pseudonym\tpatient_id", *("\t".join(row) for row in people)]
+    write_text_if_changed(source.state / "pseudonyms.tsv", "\n".join(lines) + "\n", mode=0o600)
 
 
 def _unplaced_manifest(unplaced: Mapping[str, Sequence[list[Any]]]) -> dict[str, Any]:

@@ -426,6 +426,15 @@ def test_names_that_are_words_of_the_trade_stop_nothing(tmp_path):
     assert list(only(result).ImageType)[1] == "PRIMARY"  # holds MARY, but not as a word
 
 
+def test_a_name_that_is_a_defined_term_stops_nothing(tmp_path):
+    ds = pet()
+    ds.PatientName = "Doe^Start"
+    ds.DecayCorrection = "START"
+    manifest = run([save(ds, tmp_path / "in" / "a.dcm")], tmp_path / "out")
+    assert reasons(manifest) == []
+    assert only(manifest).DecayCorrection == "START"
+
+
 def test_a_product_that_lends_its_name_stops_nothing(tmp_path):
     ds = image(InstitutionName="Scan 3000", DeviceSerialNumber="3000", AccessionNumber="3000")
     ds.OperatorsName = "Revolution^Tech"

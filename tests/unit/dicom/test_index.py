@@ -53,6 +53,16 @@ def test_patients_are_pseudonyms_and_files_have_no_names(source):
     assert [p.parent.name for p in index.patient_files(source, source.pseudonym("A"))] == ["A"] * 3
 
 
+def test_the_data_manager_finds_patients_again_and_nobody_else_does(source, tmp_path):
+    index.update(source)
+    table = source.state / "pseudonyms.tsv"
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    assert rows == [["pseudonym", "patient_id"], *sorted([source.pseudonym(p), p] for p in "AB")]
+    assert table.stat().st_mode & 0o077 == 0
+    index.update(Source(name="y", folder=source.folder, state=tmp_path / "plain", key=None))
+    assert not (tmp_path / "plain/pseudonyms.tsv").exists()
+
+
 def test_second_update_writes_nothing(source):
     index.update(source)
     before = {p: p.stat().st_mtime_ns for p in source.state.rglob("*") if p.name != ".index.lock"}
