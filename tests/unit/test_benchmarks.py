@@ -41,6 +41,7 @@ def test_unknown_measurement_is_named_with_the_nearest(capsys):
     assert "unknown measurement 'feature'. Did you mean 'features'?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_cheap_measurements_run_on_tiny_input(capsys):
     assert main(["--tiny", "phantom", "convert", "deidentify", "index"]) == 0
     rows = rows_of(capsys.readouterr().out)
@@ -62,6 +63,7 @@ def test_peers_give_the_same_features_and_scores(capsys):
 
 
 @pytest.mark.workflow
+@pytest.mark.slow
 def test_dry_run_counts_jobs(capsys):
     assert main(["--tiny", "dryrun"]) == 0
     (row,) = rows_of(capsys.readouterr().out)
