@@ -5,14 +5,13 @@ Arrays are indexed (i, j, k) as in NIfTI: `affine_ras @ (i, j, k, 1)` is the vox
 
 from __future__ import annotations
 
-import gzip
 import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from osteorad.files import write_bytes
@@ -138,10 +137,16 @@ def write_nifti(path: str | Path, array: NDArray[np.generic], affine_ras: NDArra
 
 
 def read_nifti(path: str | Path) -> tuple[NDArray[np.generic], Grid]:
-    """Array in its stored type, and grid, of a .nii or .nii.gz (NIfTI-1 or -2)."""
+    """Array in its stored type, and grid, of a .nii or .nii.gz (NIfTI-1 or -2).
+
+    Raises OSError or EOFError where the compressed stream is damaged.
+    """
     raw = Path(path).read_bytes()
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        try:
+            raw = igzip.decompress(raw)
+        except isal_zlib.error as error:
+            raise OSError(f"damaged gzip stream: {error}") from error
     second = 540 in (int.from_bytes(raw[:4], "little"), int.from_bytes(raw[:4], "big"))
     image = (nib.Nifti2Image if second else nib.Nifti1Image).from_stream(io.BytesIO(raw))
     array = np.asanyarray(image.dataobj)

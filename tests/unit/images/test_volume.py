@@ -98,3 +98,14 @@ def test_patch_becomes_a_whole_mask():
     assert mask.array[1:3, 2, :3].all()
     assert EMPTY_PATCH.on(grid).array.sum() == 0
     assert EMPTY_PATCH.voxels == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "stream", "checksum"])
+def test_a_damaged_gzip_stream_is_an_os_error(tmp_path, damage):
+    path = tmp_path / "a.nii.gz"
+    write_nifti(path, np.arange(1000, dtype=np.int16).reshape(10, 10, 10), np.eye(4))
+    raw = path.read_bytes()
+    broken = {"cut": raw[:-20], "stream": raw[:10] + b"\xff" * 40 + raw[50:], "checksum": raw[:-8] + bytes(8)}[damage]
+    path.write_bytes(broken)
+    with pytest.raises((OSError, EOFError)):
+        read_nifti(path)
