@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
 from osteorad.files import write_bytes
@@ -145,7 +145,7 @@ def read_nifti(path: str | Path) -> tuple[NDArray[np.generic], Grid]:
     if raw[:2] == b"\x1f\x8b":
         try:
             raw = igzip.decompress(raw)
-        except isal_zlib.error as error:
+        except igzip_lib.IsalError as error:
             raise OSError(f"damaged gzip stream: {error}") from error
     second = 540 in (int.from_bytes(raw[:4], "little"), int.from_bytes(raw[:4], "big"))
     image = (nib.Nifti2Image if second else nib.Nifti1Image).from_stream(io.BytesIO(raw))
