@@ -8,15 +8,17 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
-from isal import igzip, igzip_lib, isal_zlib
+from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from osteorad.files import write_bytes
 
 SLAB = 16  # slices worked on at a time
+DAMAGED = cast(type[Exception], isal_zlib.error)  # its type stubs declare an instance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def read_nifti(path: str | Path) -> tuple[NDArray[np.generic], Grid]:
     if raw[:2] == b"\x1f\x8b":
         try:
             raw = igzip.decompress(raw)
-        except igzip_lib.IsalError as error:
+        except DAMAGED as error:
             raise OSError(f"damaged gzip stream: {error}") from error
     second = 540 in (int.from_bytes(raw[:4], "little"), int.from_bytes(raw[:4], "big"))
     image = (nib.Nifti2Image if second else nib.Nifti1Image).from_stream(io.BytesIO(raw))
