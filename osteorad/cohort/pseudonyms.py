@@ -30,6 +30,16 @@ def patient_pseudonym(key: bytes, source_patient_id: str) -> str:
     return "p" + keyed(key, "patient", source_patient_id.strip()).hex()[:12]
 
 
+def file_name(key: bytes | None, path: str) -> str:
+    """Pseudonymous name of a file from its path relative to the source, with forward slashes; stable for one key.
+
+    A plain hash for sources without key. Bytes that are no UTF-8 (old exports) are hashed by their escapes.
+    """
+    plain = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    raw = keyed(key, "file", plain) if key is not None else hashlib.sha256(plain.encode()).digest()
+    return "f" + raw.hex()[:12]
+
+
 def session_name(study_uid: str) -> str:
     """Name of a session from its de-identified Study Instance UID."""
     return "s" + hashlib.sha256(study_uid.encode()).hexdigest()[:8]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from osteorad.cohort.pseudonyms import keyed, make_key, patient_pseudonym, read_key
+from osteorad.cohort.pseudonyms import make_key, patient_pseudonym, read_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +22,6 @@ class Source:
         if self.key is None:
             return source_patient_id
         return patient_pseudonym(self.key, source_patient_id)
-
-    def file_name(self, path: str) -> str:
-        """The pseudonymous name of a file (relative path), stable for one key."""
-        raw = keyed(self.key, "file", path) if self.key else hashlib.sha256(path.encode()).digest()
-        return "f" + raw.hex()[:12]
 
 
 def source_of(name: str, *, kind: str, path: str | None, workdir: Path, private_dir: str) -> Source:

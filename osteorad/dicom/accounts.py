@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.pseudonyms import keyed
+from osteorad.cohort.pseudonyms import file_name
 from osteorad.errors import SetAside
 from osteorad.files import write_json
 from osteorad.reasons import reason
@@ -21,13 +20,7 @@ def item_names(files: Sequence[Path], root: Path | None, key: bytes | None) -> d
     """
     if root is None:
         root = Path(os.path.commonpath([str(p.parent) for p in files])) if files else Path()
-    return {p: _item_name(p.relative_to(root).as_posix() if root in p.parents else p.name, key) for p in files}
-
-
-def _item_name(relative: str, key: bytes | None) -> str:
-    relative = relative.encode("utf-8", "backslashreplace").decode("utf-8")
-    raw = keyed(key, "file", relative) if key is not None else hashlib.sha256(relative.encode()).digest()
-    return "f" + raw.hex()[:12]
+    return {p: file_name(key, p.relative_to(root).as_posix() if root in p.parents else p.name) for p in files}
 
 
 def set_aside_row(item: str, why: SetAside, session: str = "") -> dict[str, Any]:

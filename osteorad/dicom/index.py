@@ -22,12 +22,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osteorad.cohort.pseudonyms import file_name
 from osteorad.cohort.sources import Source
 from osteorad.errors import ConfigError
 from osteorad.files import json_text, read_json, write_json, write_text_if_changed
 from osteorad.provenance import sha256_file
 
 UNPLACED = "unplaced"
+NOT_UTF8 = "bytes:"
 CONTOUR_MODALITIES = ("RTSTRUCT", "SEG")
 CONFLICT = "study_patient_conflict"
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -38,7 +40,7 @@ HEADER_TAGS = ("PatientID", "IssuerOfPatientID", "Modality", "StudyInstanceUID",
 class Entry:
     """One file of a source: where it is, whose it is, and how often its content changed."""
 
-    path: str  # relative to the source folder, with forward slashes
+    path: str  # relative to the source folder, with forward slashes; see `_kept`
     size: int
     mtime_ns: int
     source_patient_id: str
@@ -73,7 +75,7 @@ def patients(source: Source) -> list[str]:
 def patient_files(source: Source, patient: str) -> list[Path]:
     """Absolute paths of one patient's files, sorted by relative path."""
     return [
-        source.folder / e.path
+        source.folder / _shown(e.path)
         for e in _read_index(source)
         if not e.reason and source.pseudonym(e.source_patient_id) == patient
     ]
@@ -87,7 +89,7 @@ def count_files(source: Source, patient: str, *, contours: bool) -> int:
 
 def record_hashes(source: Source, patient: str, files: Sequence[Path]) -> None:
     """Called by the job that read the files: remember their content, so that a later touch is told from a change."""
-    hashes = {str(p.relative_to(source.folder).as_posix()): sha256_file(p) for p in files}
+    hashes = {_kept(p.relative_to(source.folder).as_posix()): sha256_file(p) for p in files}
     write_json(source.state / "hashes" / f"{patient}.json", hashes)
 
 
@@ -110,7 +112,21 @@ def _listing(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                     todo.append(Path(item.path))
                 elif item.is_file(follow_symlinks=False):
                     stat = item.stat(follow_symlinks=False)
-                    yield Path(item.path).relative_to(folder).as_posix(), (stat.st_size, stat.st_mtime_ns)
+                    yield _kept(Path(item.path).relative_to(folder).as_posix()), (stat.st_size, stat.st_mtime_ns)
+
+
+def _kept(path: str) -> str:
+    """A relative path as the index keeps it: a name that is no UTF-8 (old exports) as the hex of its bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return NOT_UTF8 + os.fsencode(path).hex()
+    return path
+
+
+def _shown(kept: str) -> str:
+    """The relative path again."""
+    return os.fsdecode(bytes.fromhex(kept.removeprefix(NOT_UTF8))) if kept.startswith(NOT_UTF8) else kept
 
 
 def _merge(
@@ -140,7 +156,7 @@ def _content_known(source: Source, entry: Entry) -> bool:
     record = source.state / "hashes" / f"{source.pseudonym(entry.source_patient_id)}.json"
     if entry.reason or not record.is_file():
         return False
-    return bool(read_json(record).get(entry.path) == sha256_file(source.folder / entry.path))
+    return bool(read_json(record).get(entry.path) == sha256_file(source.folder / _shown(entry.path)))
 
 
 def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -> Entry:
@@ -162,7 +178,7 @@ def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -
         )
 
     try:
-        header = pydicom.dcmread(folder / path, stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
+        header = pydicom.dcmread(folder / _shown(path), stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
         values = {tag: str(header.get(tag, "") or "").strip() for tag in HEADER_TAGS}
     except InvalidDicomError:
         return entry("not_dicom")
@@ -214,7 +230,7 @@ def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
     grouped: dict[str, list[list[Any]]] = defaultdict(list)
     unplaced: dict[str, list[list[Any]]] = defaultdict(list)
     for e in entries:
-        row = [source.file_name(e.path), e.size, e.version]
+        row = [file_name(source.key, _shown(e.path)), e.size, e.version]
         (unplaced[e.reason] if e.reason else grouped[source.pseudonym(e.source_patient_id)]).append(row)
     folder = source.state / "state"
     for patient, rows in grouped.items():

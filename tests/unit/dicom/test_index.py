@@ -94,6 +94,20 @@ def test_changed_content_of_equal_size_raises_the_version_of_that_patient_only(s
     assert state(source, b) == before[1]
 
 
+def test_a_name_that_is_no_utf8_is_read_and_named(source):
+    odd = source.folder / os.fsdecode(b"A/M\xfcller")
+    (source.folder / "A/0").rename(odd)
+    patient = source.pseudonym("A")
+    index.update(source)
+    assert odd in index.patient_files(source, patient)
+    assert len(state(source, patient)) == 3
+    index.record_hashes(source, patient, index.patient_files(source, patient))
+    before = state(source, patient)
+    os.utime(odd, ns=(1, 1))
+    index.update(source)
+    assert state(source, patient) == before
+
+
 def test_removed_patient_leaves_no_state(source):
     index.update(source)
     for path in (source.folder / "B").iterdir():
