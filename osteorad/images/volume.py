@@ -6,6 +6,7 @@ Arrays are indexed (i, j, k) as in NIfTI: `affine_ras @ (i, j, k, 1)` is the vox
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -102,12 +103,12 @@ EMPTY_PATCH = Patch(start=(0, 0, 0), array=np.zeros((0, 0, 0), dtype=np.uint8))
 def nifti_bytes(array: NDArray[np.generic], affine_ras: NDArray[np.float64]) -> bytes:
     """gzip-compressed NIfTI-1 with sform code 1 (and qform where the axes are orthogonal); no time, no name.
 
-    Voxels are compressed slab by slab, so that no second copy of a large volume is held. The compressed bytes are the
-    same on one type of processor; the voxels are the same on all.
+    Voxels are compressed slab by slab, so that no second copy of a large volume is held. By zlib, not by the faster
+    ISA-L: that one's bytes were seen to differ between two runs on one machine (docs/decisions).
     """
     little = array.dtype.newbyteorder("<")
     head = _nifti_head(array.shape, little, affine_ras)
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, 31)
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     parts = [packer.compress(head)]
     for first in range(0, array.shape[-1], SLAB):
         slab = array[..., first : first + SLAB].astype(little, copy=False)
