@@ -27,8 +27,8 @@ from sklearn.svm import SVC
 
 from osteorad.cohort.config import CorrelationSettings, MrmrSettings, Recipe, ZscoreSettings
 from osteorad.cohort.splits import folds_of, held_out, inner_folds_of, training
-from osteorad.modelling.filters import mrmr, redundant
-from osteorad.modelling.models import REGISTRY
+from osteorad.modelling.learning.filters import mrmr, redundant
+from osteorad.modelling.learning.models import REGISTRY
 
 # our name of a setting -> scikit-learn's, where they differ
 ARGUMENTS = {"neighbours": "n_neighbors"}

@@ -243,7 +243,7 @@ def fit_nested(facts: dict[str, Any], out: str) -> None:
     """The nested loop as the workflow runs it: one selection a training part, shared by all models."""
     from benchmarks.modelling_table import recipe_of, samples_of, splits_of
     from osteorad.files import write_parquet
-    from osteorad.modelling.run import fit_analysis
+    from osteorad.modelling.learning.run import fit_analysis
 
     samples, recipe = samples_of(facts["features"]), recipe_of(facts)
     fitted = fit_analysis(samples, splits_of(samples, recipe), recipe, analysis="bench", cohort=COHORT)

@@ -11,7 +11,7 @@ from typing import Any
 
 from osteorad.cohort.config import Analysis, Recipe
 from osteorad.files import read_parquet, write_json
-from osteorad.modelling.evaluate import evaluate
+from osteorad.modelling.evaluation.evaluate import evaluate
 
 
 def evaluate_job(*, predictions: Path, selection: Path, params: Mapping[str, Any], out: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from osteorad.cohort.config import Analysis, Recipe
 from osteorad.files import json_text, read_parquet, write_json, write_parquet, write_text
-from osteorad.modelling.run import fit_analysis
+from osteorad.modelling.learning.run import fit_analysis
 from osteorad.provenance import sha256_bytes
 
 

@@ -56,14 +56,14 @@ def test_a_second_run_does_nothing(run, clone):
 
 
 def test_a_comment_does_nothing(run, clone, changed):
-    changed("osteorad/modelling/evaluate.py", "from __future__", "# a comment\nfrom __future__")
+    changed("osteorad/modelling/evaluation/evaluate.py", "from __future__", "# a comment\nfrom __future__")
     changed("scripts/fit_models.py", "joblog.start", "# a comment\njoblog.start")
     assert planned(run, clone=clone) == {}
 
 
 def test_a_changed_module_reruns_what_uses_it_and_what_follows(run, clone, changed):
     changed(
-        "osteorad/modelling/evaluate.py",
+        "osteorad/modelling/evaluation/evaluate.py",
         "from __future__ import annotations",
         "from __future__ import annotations\n\nX = 1",
     )

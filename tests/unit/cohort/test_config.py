@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from osteorad.cohort import config
-from osteorad.modelling import models, steps
+from osteorad.modelling.learning import models, steps
 
 RECIPE = {"trees": 500, "splits": {"repeats": 5}, "steps": [{"step": "mrmr", "settings": {"k": [20]}}]}
 

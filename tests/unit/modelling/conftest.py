@@ -7,8 +7,8 @@ import pytest
 
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import make_splits
-from osteorad.modelling.audit_input import AuditTables
-from osteorad.modelling.run import Fitted, fit_analysis
+from osteorad.modelling.auditing.audit_input import AuditTables
+from osteorad.modelling.learning.run import Fitted, fit_analysis
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
 
 

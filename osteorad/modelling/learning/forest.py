@@ -12,7 +12,7 @@ import numpy as np
 from sklearn import config_context
 from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
-from osteorad.modelling.block import FloatArray, IntArray
+from osteorad.modelling.learning.block import FloatArray, IntArray
 
 
 def fit_random_forest(

@@ -14,11 +14,11 @@ from threadpoolctl import threadpool_limits
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import folds_of
 from osteorad.errors import ConfigError, unknown_name
-from osteorad.modelling.lineage import fold_name, lineage_graph
-from osteorad.modelling.models import REGISTRY
-from osteorad.modelling.nested import FoldFit, fit_fold
-from osteorad.modelling.plans import plans_of
-from osteorad.modelling.records import Run, model_record, predictions_table, selection_table, steps_table
+from osteorad.modelling.learning.lineage import fold_name, lineage_graph
+from osteorad.modelling.learning.models import REGISTRY
+from osteorad.modelling.learning.nested import FoldFit, fit_fold
+from osteorad.modelling.learning.plans import plans_of
+from osteorad.modelling.learning.records import Run, model_record, predictions_table, selection_table, steps_table
 
 log = logging.getLogger(__name__)
 

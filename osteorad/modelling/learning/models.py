@@ -18,9 +18,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from osteorad.modelling.block import FloatArray, IntArray
-from osteorad.modelling.forest import fit_extra_trees, fit_random_forest
-from osteorad.modelling.metrics import logit
+from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.learning.forest import fit_extra_trees, fit_random_forest
+from osteorad.modelling.statistics.metrics import logit
 
 Config = Mapping[str, Any]
 Scorer = Callable[[FloatArray], FloatArray]

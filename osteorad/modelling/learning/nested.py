@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import OUTER, held_out, inner_folds_of, training
-from osteorad.modelling.block import Block, FloatArray, IntArray, Trace, fit_hash
-from osteorad.modelling.metrics import DIGITS, Platt, auc, fit_platt, youden_threshold
-from osteorad.modelling.models import REGISTRY, fit_model
-from osteorad.modelling.plans import Plan, block_of, fit_encoder
-from osteorad.modelling.steps import Chain, fit_chain
+from osteorad.modelling.learning.block import Block, FloatArray, IntArray, Trace, fit_hash
+from osteorad.modelling.learning.models import REGISTRY, fit_model
+from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder
+from osteorad.modelling.learning.steps import Chain, fit_chain
+from osteorad.modelling.statistics.metrics import DIGITS, Platt, auc, fit_platt, youden_threshold
 from osteorad.provenance import seed_from
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from osteorad.modelling.answer import answer
-from osteorad.modelling.curves import (
+from osteorad.modelling.evaluation.answer import answer
+from osteorad.modelling.evaluation.curves import (
     GRID,
     TestRows,
     calibration,
@@ -21,10 +21,10 @@ from osteorad.modelling.curves import (
     roc_curve,
     roc_points,
 )
-from osteorad.modelling.frequency import selection_frequency
-from osteorad.modelling.metrics import LEVEL, Interval, auc, nadeau_bengio
-from osteorad.modelling.models import REGISTRY
-from osteorad.modelling.plans import PREVALENCE
+from osteorad.modelling.evaluation.frequency import selection_frequency
+from osteorad.modelling.learning.models import REGISTRY
+from osteorad.modelling.learning.plans import PREVALENCE
+from osteorad.modelling.statistics.metrics import LEVEL, Interval, auc, nadeau_bengio
 from osteorad.provenance import seed_from
 
 LEAST_EVENTS = 10  # of the minority class, for an AUC as headline

@@ -8,10 +8,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from osteorad.files import json_text
-from osteorad.modelling.answer import answer
-from osteorad.modelling.curves import TestRows, calibration_bins, draw_weights, roc_curve, smooth_curve
-from osteorad.modelling.evaluate import evaluate
-from osteorad.modelling.metrics import expit, nadeau_bengio
+from osteorad.modelling.evaluation.answer import answer
+from osteorad.modelling.evaluation.curves import TestRows, calibration_bins, draw_weights, roc_curve, smooth_curve
+from osteorad.modelling.evaluation.evaluate import evaluate
+from osteorad.modelling.statistics.metrics import expit, nadeau_bengio
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
 from tests.unit.modelling.conftest import fit_toy
 

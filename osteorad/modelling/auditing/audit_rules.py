@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from osteorad.cohort.splits import OUTER
-from osteorad.modelling.audit_input import (
+from osteorad.modelling.auditing.audit_input import (
     AuditTables,
     Finding,
     FoldKey,
@@ -18,10 +18,10 @@ from osteorad.modelling.audit_input import (
     prediction_rows,
     step_rows,
 )
-from osteorad.modelling.metrics import DIGITS, auc
-from osteorad.modelling.nested import choose, frozen_rule, rule_hash
-from osteorad.modelling.plans import PREVALENCE
-from osteorad.modelling.records import CALIBRATION, CHOICE, THRESHOLD
+from osteorad.modelling.learning.nested import choose, frozen_rule, rule_hash
+from osteorad.modelling.learning.plans import PREVALENCE
+from osteorad.modelling.learning.records import CALIBRATION, CHOICE, THRESHOLD
+from osteorad.modelling.statistics.metrics import DIGITS, auc
 
 CLOSE = 1e-9  # numbers that went through a file and a second computation
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from osteorad.cohort.config import Recipe, Step
 from osteorad.cohort.splits import HeldOutRows, TrainingRows
 from osteorad.errors import ConfigError
-from osteorad.modelling.block import Block, FloatArray
+from osteorad.modelling.learning.block import Block, FloatArray
 
 VOLUME = "original_shape_VoxelVolume"
 PREVALENCE = "prevalence"

@@ -14,8 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from osteorad.modelling.block import FloatArray, IntArray
-from osteorad.modelling.metrics import LEVEL, auc, calibration_in_the_large, expit, logistic_lines, logit, wilson
+from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.statistics.metrics import (
+    LEVEL,
+    auc,
+    calibration_in_the_large,
+    expit,
+    logistic_lines,
+    logit,
+    wilson,
+)
 
 CONDITIONAL = "95 % patient bootstrap, conditional on the fitted models"
 GRID = np.linspace(0.0, 1.0, 101)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from osteorad.modelling.block import FloatArray, IntArray
+from osteorad.modelling.learning.block import FloatArray, IntArray
 
 BLOCK = 512  # columns compared at a time: no columns x columns matrix is ever made
 DIGITS = 10  # ties are ties on every machine

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from osteorad.cohort.splits import folds_of, held_out, make_splits, training
-from osteorad.modelling.filters import mrmr, redundant
-from osteorad.modelling.metrics import auc
-from osteorad.modelling.models import fit_model
-from osteorad.modelling.run import fit_analysis
+from osteorad.modelling.learning.filters import mrmr, redundant
+from osteorad.modelling.learning.models import fit_model
+from osteorad.modelling.learning.run import fit_analysis
+from osteorad.modelling.statistics.metrics import auc
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
 
 SEEDS = 10

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from osteorad.cohort.splits import OUTER
 from osteorad.files import json_text
-from osteorad.modelling.nested import FoldFit
-from osteorad.modelling.records import Run
-from osteorad.modelling.steps import Chain
+from osteorad.modelling.learning.nested import FoldFit
+from osteorad.modelling.learning.records import Run
+from osteorad.modelling.learning.steps import Chain
 from osteorad.provenance import digest, sha256_bytes
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osteorad.modelling import metrics
-from osteorad.modelling.metrics import auc, expit, fit_platt, logit, nadeau_bengio, youden_threshold
+from osteorad.modelling.statistics import metrics
+from osteorad.modelling.statistics.metrics import auc, expit, fit_platt, logit, nadeau_bengio, youden_threshold
 
 
 @pytest.fixture(scope="module")

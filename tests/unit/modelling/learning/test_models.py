@@ -5,9 +5,9 @@ import pytest
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from osteorad.modelling.forest import fit_extra_trees, fit_random_forest
-from osteorad.modelling.metrics import auc
-from osteorad.modelling.models import REGISTRY, fit_model
+from osteorad.modelling.learning.forest import fit_extra_trees, fit_random_forest
+from osteorad.modelling.learning.models import REGISTRY, fit_model
+from osteorad.modelling.statistics.metrics import auc
 
 RNG = np.random.default_rng(0)
 Y = np.array([0, 1] * 30)

@@ -13,9 +13,9 @@ import pyarrow as pa
 from osteorad.cohort.schemas import PREDICTIONS, SELECTION, STEPS
 from osteorad.cohort.splits import OUTER
 from osteorad.files import table_from_rows
-from osteorad.modelling.block import Block, FloatArray, Left, Trace
-from osteorad.modelling.nested import FoldFit, ModelFit, rule_hash
-from osteorad.modelling.steps import Chain
+from osteorad.modelling.learning.block import Block, FloatArray, Left, Trace
+from osteorad.modelling.learning.nested import FoldFit, ModelFit, rule_hash
+from osteorad.modelling.learning.steps import Chain
 from osteorad.provenance import digest
 
 ENCODE = "encode"

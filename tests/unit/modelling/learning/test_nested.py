@@ -12,9 +12,9 @@ from osteorad.cohort.schemas import PREDICTIONS, SELECTION, STEPS
 from osteorad.cohort.splits import make_splits, training
 from osteorad.errors import ConfigError
 from osteorad.files import json_text
-from osteorad.modelling.nested import fit_fold
-from osteorad.modelling.plans import fit_encoder, plans_of
-from osteorad.modelling.run import fit_analysis
+from osteorad.modelling.learning.nested import fit_fold
+from osteorad.modelling.learning.plans import fit_encoder, plans_of
+from osteorad.modelling.learning.run import fit_analysis
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, replace_rows, toy_recipe, toy_samples
 
 

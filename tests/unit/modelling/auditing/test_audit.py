@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from osteorad.cohort.splits import OUTER, TrainingRows, folds_of, make_splits, training
 from osteorad.files import json_text
-from osteorad.modelling import nested, steps
-from osteorad.modelling.audit import CHECKS, audit_analysis
-from osteorad.modelling.block import Block
-from osteorad.modelling.filters import mrmr
-from osteorad.modelling.metrics import youden_threshold
-from osteorad.modelling.run import fit_analysis
-from osteorad.modelling.steps import Chain, fit_chain
+from osteorad.modelling.auditing.audit import CHECKS, audit_analysis
+from osteorad.modelling.learning import nested, steps
+from osteorad.modelling.learning.block import Block
+from osteorad.modelling.learning.filters import mrmr
+from osteorad.modelling.learning.run import fit_analysis
+from osteorad.modelling.learning.steps import Chain, fit_chain
+from osteorad.modelling.statistics.metrics import youden_threshold
 from osteorad.provenance import seed_from
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
 from tests.unit.modelling.conftest import Toy, fit_toy

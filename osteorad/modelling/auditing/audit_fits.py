@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from osteorad.cohort.schemas import SAMPLES
 from osteorad.cohort.splits import OUTER, folds_of, inner_folds_of, training
-from osteorad.modelling.audit_input import AuditTables, Finding, finding, prediction_rows, step_rows
-from osteorad.modelling.block import Trace
-from osteorad.modelling.lineage import fold_name, upstream
-from osteorad.modelling.nested import FoldFit, fit_fold, last_prefix
-from osteorad.modelling.plans import Plan, block_of, fit_encoder, plans_of
-from osteorad.modelling.records import CALIBRATION, CHOICE, ENCODE, THRESHOLD
-from osteorad.modelling.steps import fit_chain
+from osteorad.modelling.auditing.audit_input import AuditTables, Finding, finding, prediction_rows, step_rows
+from osteorad.modelling.learning.block import Trace
+from osteorad.modelling.learning.lineage import fold_name, upstream
+from osteorad.modelling.learning.nested import FoldFit, fit_fold, last_prefix
+from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder, plans_of
+from osteorad.modelling.learning.records import CALIBRATION, CHOICE, ENCODE, THRESHOLD
+from osteorad.modelling.learning.steps import fit_chain
 from osteorad.provenance import seed_from
 
 Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from osteorad.modelling.block import FloatArray, IntArray
+from osteorad.modelling.learning.block import FloatArray, IntArray
 
 LEVEL = 0.95
 DIGITS = 12  # so that ties are ties on every machine

@@ -10,9 +10,9 @@ import pytest
 from osteorad.cohort import config
 from osteorad.cohort.config import Step
 from osteorad.errors import ConfigError
-from osteorad.modelling import models, steps
-from osteorad.modelling.block import Block
-from osteorad.modelling.steps import fit_chain
+from osteorad.modelling.learning import models, steps
+from osteorad.modelling.learning.block import Block
+from osteorad.modelling.learning.steps import fit_chain
 
 
 def block(X, outcome=None, columns=None) -> Block:

@@ -12,9 +12,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from osteorad.modelling.audit_fits import check_noise_refit, check_roles, check_training_rows
-from osteorad.modelling.audit_input import AuditTables, Finding
-from osteorad.modelling.audit_rules import check_choice, check_threshold
+from osteorad.modelling.auditing.audit_fits import check_noise_refit, check_roles, check_training_rows
+from osteorad.modelling.auditing.audit_input import AuditTables, Finding
+from osteorad.modelling.auditing.audit_rules import check_choice, check_threshold
 
 MOST_EVIDENCE = 20
 VERDICTS = ("pass", "fail", "warn", "not applicable")

@@ -23,8 +23,8 @@ from osteorad.cohort.config import (
     ZscoreSettings,
 )
 from osteorad.errors import ConfigError, unknown_name
-from osteorad.modelling.block import Block, FittedStep, FloatArray, Left
-from osteorad.modelling.filters import f_scores, mrmr, ranks, redundant
+from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, Left
+from osteorad.modelling.learning.filters import f_scores, mrmr, ranks, redundant
 
 
 def fit_impute(block: Block, settings: Settings) -> FittedStep:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from osteorad.cohort.config import Recipe
-from osteorad.modelling.block import FloatArray, IntArray
+from osteorad.modelling.learning.block import FloatArray, IntArray
 
 FoldKey = tuple[int, int, str]  # repeat, fold, variables
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from osteorad.modelling import filters
-from osteorad.modelling.filters import f_scores, mrmr, ranks, redundant
+from osteorad.modelling.learning import filters
+from osteorad.modelling.learning.filters import f_scores, mrmr, ranks, redundant
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from osteorad.modelling.metrics import Interval, nogueira_stability
+from osteorad.modelling.statistics.metrics import Interval, nogueira_stability
 
 MOST_FEATURES = 30
 

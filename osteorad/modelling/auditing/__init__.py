@@ -1,0 +1,1 @@
+"""The leakage audit: checks of what a run left behind."""

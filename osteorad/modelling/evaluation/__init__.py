@@ -1,0 +1,1 @@
+"""All numbers of an analysis, from its predictions."""

@@ -1,0 +1,1 @@
+"""Formulas of statistics: arrays in, numbers out; each against a reference value."""
