@@ -16,12 +16,40 @@ from osteorad.errors import unknown_name
 PROJECT_NAME = r"^[a-z0-9][a-z0-9-]{0,40}$"
 Name = Annotated[str, Field(pattern=PROJECT_NAME, description="Lower-case letters, digits, hyphens; at most 41.")]
 
-STEPS = ("impute", "variance", "zscore", "correlation", "mrmr")
-MODELS = ("logistic", "svm", "knn", "random-forest", "extra-trees", "lightgbm", "mlp")
+STEPS = (
+    "impute",
+    "variance",
+    "icc",
+    "combat",
+    "zscore",
+    "mannwhitney",
+    "correlation",
+    "pca",
+    "mrmr",
+    "lasso",
+    "lasso-logistic",
+    "elastic-net",
+    "stability",
+)
+# Model -> names of the settings that its grid varies.
+MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
+    "logistic": ("C",),
+    "firth": (),
+    "svm": ("C",),
+    "knn": ("neighbours",),
+    "knn-weighted": ("neighbours",),
+    "random-forest": ("max_features",),
+    "extra-trees": ("max_features",),
+    "xgboost": ("learning_rate",),
+    "lightgbm": ("learning_rate",),
+    "mlp": ("alpha",),
+}
+MODELS = tuple(MODEL_SETTINGS)
 PRESETS = ("zhu2024", "zhao2024", "lesion-table")
 IMAGES = ("ct", "pet", "fused")
 GRIDS = ("fused",)
 RECIPES = ("zhu2024",)
+BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")
 
 # Our names of the clinical table's columns; everything else is a covariate and needs to stand in `keep`.
 TABLE_COLUMNS = ("patient", "outcome", "index_date", "event_date", "last_seen", "event_day", "last_seen_day", "site")
@@ -85,13 +113,32 @@ class Lesions(Settings):
     )
 
 
+class FeatureTable(Settings):
+    """A table of features made elsewhere, one row a patient or lesion."""
+
+    path: str = Field(..., description="Parquet, TSV, CSV or XLSX; relative to the working folder.")
+    patient: str = Field("patient", description="Column with the patient's pseudonym.")
+    lesion: str | None = Field(None, description="Column with the lesion's number, where a patient has several rows.")
+    outcome: str | None = Field(None, description="Column with the outcome 0 or 1.")
+    site: str | None = Field(None, description="Column with the site.")
+    sites: list[str] = Field(default_factory=list, description="Sites whose rows enter; empty: all.")
+    covariates: list[str] = Field(default_factory=list, description="Columns that are covariates, not features.")
+    drop: list[str] = Field(default_factory=list, description="Columns that are neither.")
+    without_patient: Literal["set_aside", "own_patient"] = Field(
+        "set_aside", description="Rows without a patient: left out with a reason, or each a patient of its own."
+    )
+
+
 class Cohort(Settings):
     """Patients, their images, contours and tables, ingested once under one privacy policy."""
 
     title: str = Field("", description="One line for the report.")
-    source: Literal["dicom", "deidentified", "phantom"] = Field(..., description="Where the images come from.")
+    source: Literal["dicom", "deidentified", "phantom", "table"] = Field(
+        ..., description="Where the images come from; table: a feature table takes their place."
+    )
     path: str | None = Field(None, description="Folder of DICOM; not for phantoms.")
     phantom: Phantom | None = Field(None, description="Only for source phantom.")
+    table: FeatureTable | None = Field(None, description="Only for source table.")
     modalities: list[Literal["CT", "PT"]] = Field(["CT", "PT"], description="Which images are converted.")
     rois: dict[Name, list[str]] = Field(
         ..., description="ROI -> patterns (* and ? allowed, case ignored) of contour names in the data."
@@ -151,6 +198,64 @@ class CorrelationSettings(Settings):
     )
 
 
+class IccSettings(Settings):
+    """Drop columns that two readers' contours do not give alike."""
+
+    form: Literal["1,1", "A,1", "C,1"] = Field("A,1", description="Form of the ICC (McGraw and Wong's names).")
+    least: float = Field(0.75, ge=-1, le=1, description="A column stays where the bound is above this.")
+    bound: Literal["lower", "estimate"] = Field(
+        "lower", description="What is compared: the lower bound of the 95 % interval, or the estimate."
+    )
+
+
+class CombatSettings(Settings):
+    """Harmonise sites (Johnson 2007), fitted on training rows."""
+
+    reference: str | None = Field(None, description="Site that the others are moved to; null: their common mean.")
+    unseen: Literal["refuse", "reference", "leave"] = Field(
+        "leave",
+        description="A site without training rows: an error, treated as the reference site, or only standardised.",
+    )
+    mean_only: bool = Field(False, description="Adjust means and leave variances.")
+
+
+class MannWhitneySettings(Settings):
+    """Keep columns that differ between the classes."""
+
+    p: float = Field(0.05, gt=0, le=1, description="Largest P value, or false discovery rate.")
+    adjust: Literal["bh", "none"] = Field("bh", description="Benjamini-Hochberg, or none as papers do.")
+
+
+class PcaSettings(Settings):
+    """Replace columns by principal components."""
+
+    share: float = Field(0.95, gt=0, le=1, description="Share of the variance that the components keep.")
+    most: PositiveInt = Field(50, description="Most components.")
+
+
+class LassoSettings(Settings):
+    """Keep the columns with a weight in a lasso; the penalty is chosen by folds inside the training rows."""
+
+    most: PositiveInt = Field(20, description="Most columns; those with the largest weights stay.")
+    choose: Literal["min", "1se"] = Field("min", description="Penalty with the least error, or one SE above it.")
+    folds: int = Field(5, ge=2, description="Folds by patient for the choice of the penalty.")
+
+
+class ElasticNetSettings(LassoSettings):
+    """Keep the columns with a weight in an elastic net."""
+
+    share: float = Field(0.5, gt=0, le=1, description="Share of the absolute penalty; 1 is the lasso.")
+
+
+class StabilitySettings(Settings):
+    """Keep the columns that L1 logistic regression takes again and again in halves of the training rows."""
+
+    halves: PositiveInt = Field(100, description="Half samples, by patient.")
+    columns: PositiveInt = Field(20, description="Columns that each fit takes.")
+    share: float = Field(0.6, gt=0, le=1, description="Least share of the half samples.")
+    most: PositiveInt = Field(20, description="Most columns.")
+
+
 class MrmrSettings(Settings):
     """Rank by minimum redundancy, maximum relevance."""
 
@@ -165,9 +270,17 @@ class MrmrSettings(Settings):
 STEP_SETTINGS: dict[str, type[Settings]] = {
     "impute": ImputeSettings,
     "variance": VarianceSettings,
+    "icc": IccSettings,
+    "combat": CombatSettings,
     "zscore": ZscoreSettings,
+    "mannwhitney": MannWhitneySettings,
     "correlation": CorrelationSettings,
+    "pca": PcaSettings,
     "mrmr": MrmrSettings,
+    "lasso": LassoSettings,
+    "lasso-logistic": LassoSettings,
+    "elastic-net": ElasticNetSettings,
+    "stability": StabilitySettings,
 }
 
 
@@ -195,12 +308,41 @@ class Step(Settings):
 class Splits(Settings):
     """How patients are divided."""
 
+    kind: Literal["folds", "hold-out", "site", "column"] = Field(
+        "folds",
+        description="Repeated folds; repeated hold-out; each site left out once; or as a column of the clinical table "
+        "says.",
+    )
     folds: int = Field(
         5, ge=2, description="Outer folds; fewer until the smallest test part holds 3 patients of each class."
+    )
+    test_share: float = Field(0.3, gt=0, lt=1, description="Share of patients in the test part of a hold-out.")
+    column: str | None = Field(
+        None, description="For kind column: the covariate with the fold of each patient, or with train and test."
     )
     inner_folds: int = Field(5, ge=2, description="Inner folds, for choosing.")
     repeats: PositiveInt = Field(5, description="Repeats of the outer folds with other divisions.")
     seed: int = Field(1, description="Seed of the divisions.")
+
+
+class Controls(Settings):
+    """Negative controls: what the same procedure finds where there is nothing to find."""
+
+    permutations: int = Field(100, ge=0, description="Fits with permuted outcomes, by the cheapest model; 0: none.")
+    shuffled: bool = Field(False, description="The procedure on features of images with shuffled voxels.")
+
+
+class Published(Settings):
+    """The paper's own order of steps, leaks included; shown below the nested answer, never as the headline."""
+
+    split: Literal["folds", "hold-out"] = Field("hold-out", description="How the paper divided.")
+    by: Literal["patient", "sample"] = Field("patient", description="What was divided: patients, or single lesions.")
+    folds: int = Field(5, ge=2, description="Folds, for split folds.")
+    test_share: float = Field(0.2, gt=0, lt=1, description="Test share, for split hold-out.")
+    repeats: PositiveInt = Field(5, description="Divisions drawn.")
+    select_on: Literal["all", "train"] = Field("all", description="Rows on which the steps were fitted.")
+    choose_on: Literal["test", "inner"] = Field("test", description="Rows on which the model was chosen.")
+    score_in_sample: bool = Field(True, description="The Rad-score of the combined model's training rows: in-sample.")
 
 
 class Recipe(Settings):
@@ -211,18 +353,54 @@ class Recipe(Settings):
     citation: str = Field("", description="The paper that it follows.")
     kind: Literal["outcome"] = Field("outcome", description="Kind of analysis.")
     unit: Literal["patient", "lesion"] = Field("patient", description="What a sample is.")
-    session: Literal["first", "last", "all"] = Field("first", description="Which sessions of a patient enter.")
+    outcome_of: Literal["patient", "lesion"] = Field(
+        "patient", description="Where the outcome stands: in the clinical table, or in the table of lesions."
+    )
+    aggregate: Literal["any", "max", "mean"] = Field(
+        "max",
+        description="Unit lesion: a patient's value is that of the lesion with the highest probability, their mean, or "
+        "positive where any lesion is.",
+    )
+    session: Literal["first", "last", "all", "nearest"] = Field(
+        "first", description="Which sessions of a patient enter; nearest: to the index date."
+    )
     images: list[str] = Field(..., description="Images whose features enter: ct, pet, fused.")
     roi: str = Field(..., description="ROI whose features enter.")
     mask_set: str = Field("manual", description="Who drew: manual, or a folder below contours/.")
+    second_set: str | None = Field(None, description="Mask set of a second reader, for the step icc.")
     preset: str = Field(..., description="Feature preset.")
+    metabolic: list[str] = Field(
+        default_factory=list, description="Patterns of columns that make the metabolic model, such as pet.suv_*."
+    )
     covariates: list[str] = Field(default_factory=list, description="Clinical covariates for the clinical model.")
+    clinical_model: Literal["logistic", "stepwise"] = Field(
+        "logistic", description="All covariates with a ridge penalty, or stepwise by AIC without one."
+    )
+    baselines: list[Literal["clinical", "combined", "metabolic", "volume", "site", "prevalence"]] = Field(
+        ["clinical", "volume", "prevalence"], description="What the procedure is held against, where the data allow it."
+    )
     steps: list[Step] = Field(..., description="What is fitted on training rows before the model, in order.")
     models: list[str] = Field(..., description="Models among which the inner loop chooses.")
+    grids: dict[str, list[dict[str, Any]]] = Field(
+        default_factory=dict, description="Model -> settings that the inner loop tries, where not the declared ones."
+    )
     trees: PositiveInt = Field(500, description="Trees of a forest.")
-    threshold: Literal["youden"] = Field("youden", description="How the cut-off is found, on inner out-of-fold scores.")
+    threshold: Literal["youden", "sensitivity"] = Field(
+        "youden", description="How the cut-off is found, on inner out-of-fold scores."
+    )
+    sensitivity: float = Field(0.90, gt=0, le=1, description="Sensitivity that the threshold has to reach.")
     splits: Splits = Field(default_factory=Splits, description="How patients are divided.")
+    controls: Controls = Field(default_factory=Controls, description="Negative controls.")
+    published: Published | None = Field(None, description="How the paper itself proceeded; null: it is not replayed.")
     bootstrap: PositiveInt = Field(2000, description="Bootstrap samples for conditional intervals.")
+    comparisons: list[str] = Field(
+        ["volume", "clinical"], description="Baselines that the procedure is tested against (Holm over them)."
+    )
+    decision_thresholds: list[float] = Field(
+        [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6],
+        description="Threshold probabilities of the decision curve, declared beforehand.",
+    )
+    subgroup_minimum: PositiveInt = Field(20, description="Fewest patients of a subgroup that gets numbers.")
     assumed: list[str] = Field(
         default_factory=list, description="What the paper does not state and this recipe assumes."
     )
@@ -234,6 +412,20 @@ class Analysis(Settings):
     title: str = Field("", description="The question in one line.")
     cohort: str = Field(..., description="Name of a cohort.")
     recipe: str = Field(..., description="Name of a recipe in resources/recipes.")
+    bundle: str | None = Field(
+        None,
+        description="External validation: the analysis, or the folder, whose frozen bundle is applied to this cohort.",
+    )
+    as_published: bool | None = Field(
+        None, description="Replay the paper's own procedure beside the nested one; null: for phantoms only."
+    )
+    subgroups: list[str] = Field(default_factory=list, description="Covariates whose levels get numbers of their own.")
+    image_window_days: tuple[int, int] | None = Field(
+        None, description="First and last day, counted from the index date, between which the image has to lie."
+    )
+    statements: dict[str, str] = Field(
+        default_factory=dict, description="Item of a checklist, such as METRICS-2 -> what the authors state."
+    )
     outcome: str = Field("outcome", description="Column 0/1 of the clinical table: outcome, or one of clinical.keep.")
     outcome_label: str = Field("event", description="What outcome 1 is, in words.")
     horizon_days: PositiveInt | None = Field(

@@ -178,10 +178,13 @@ def _table(
         "sample": [sample_key(cohort, patient, session, recipe.roi, lesion) for patient, session, lesion in order],
         "mask_set": [recipe.mask_set] * len(order),
         "site": site.cast(pa.string()) if site is not None else pa.nulls(len(order), pa.string()),
+        "image_day": pa.nulls(len(order), pa.float64()),
+        "event_day": pa.nulls(len(order), pa.float64()),
         "outcome": [outcomes[candidate] for candidate in order],
     }
     fields = list(SAMPLES)
-    columns = [pa.array(keys[name], SAMPLES.field(name).type) if name != "site" else keys[name] for name in keys]
+    ready = ("site", "image_day", "event_day")
+    columns = [keys[name] if name in ready else pa.array(keys[name], SAMPLES.field(name).type) for name in keys]
     for name in covariates:
         fields.append(clinical.schema.field(name).with_name(f"clinical.{name}"))
         columns.append(clinical[name].take(clinical_rows))

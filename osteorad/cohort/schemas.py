@@ -99,6 +99,8 @@ SAMPLES = _schema(
     sample=TEXT,
     mask_set=TEXT,
     site=TEXT,
+    image_day=REAL,  # of the session, days since the index date; empty where there is none
+    event_day=REAL,
     outcome=INT,
 )
 
@@ -117,8 +119,8 @@ SPLITS = _schema(
 PREDICTIONS = _schema(
     cohort=TEXT,
     analysis=TEXT,
-    procedure=TEXT,  # nested | as-published
-    repeat=INT,
+    procedure=TEXT,  # nested | as-published | external
+    repeat=INT,  # control permuted: number of the permutation
     fold=INT,
     model=TEXT,
     variables=TEXT,  # radiomics | clinical | combined | metabolic | volume | site | prevalence

@@ -42,6 +42,11 @@ class HeldOutRows:
         """Patient of each row."""
         return tuple(self.table["patient"].to_pylist())
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Site of each row; empty where none is known."""
+        return tuple(str(site or "") for site in self.table["site"].to_pylist())
+
     def matrix(self, columns: Sequence[str]) -> NDArray[np.float64]:
         """Numeric columns as float64, shape (rows, columns); missing and infinite values are NaN."""
         matrix = np.empty((self.table.num_rows, len(columns)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ IntArray = NDArray[np.int64]
 class Block:
     """Training rows as an array, with their names: the argument of every fit.
 
-    X : float64, shape (rows, columns). outcome : 0 or 1 a row.
+    X : float64, shape (rows, columns). outcome : 0 or 1 a row. sites : of each row, empty where unknown.
+    second : the same rows and columns from a second reader's contours, where a recipe compares readers.
     """
 
     samples: tuple[str, ...]
@@ -27,10 +28,12 @@ class Block:
     columns: tuple[str, ...]
     X: FloatArray
     outcome: IntArray
+    sites: tuple[str, ...] = ()
+    second: FloatArray | None = None
 
-    def with_columns(self, columns: Sequence[str], X: FloatArray) -> Block:
+    def with_columns(self, columns: Sequence[str], X: FloatArray, second: FloatArray | None = None) -> Block:
         """The same rows after a step."""
-        return Block(samples=self.samples, patients=self.patients, columns=tuple(columns), X=X, outcome=self.outcome)
+        return replace(self, columns=tuple(columns), X=X, second=second)
 
     def trace(self) -> Trace:
         """Trace of a fit on this block; every `fit` calls it on the block that it got."""

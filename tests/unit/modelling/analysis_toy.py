@@ -56,6 +56,8 @@ def toy_samples(n=36, events=18, features=60, *, strength=1.5, seed=0, lesions=1
         "sample": [f"k{at:04d}" for at in range(rows)],
         "mask_set": ["manual"] * rows,
         "site": ["a"] * rows,
+        "image_day": [-10.0] * rows,
+        "event_day": [200.0 if event else None for event in np.repeat(outcome, lesions)],
         "outcome": np.repeat(outcome, lesions).tolist(),
     }
     table = pa.table(columns, schema=SAMPLES)
