@@ -45,7 +45,7 @@ def test_good_settings_load(tmp_path):
             "source: dicom",
             "source: dicm",
             "config.yaml:3 cohorts.real.source: unknown value 'dicm'. Did you mean 'dicom'? "
-            "Valid: deidentified, dicom, phantom.",
+            "Valid: deidentified, dicom, phantom, table.",
         ),
         (
             "    recipe: zhu2024",
@@ -165,10 +165,11 @@ def test_all_problems_in_one_go(tmp_path):
     """A broken cohort does not hide the problems of an analysis, nor a broken model those of another part."""
     text = changed("    source: dicom\n", "    sorce: dicom\n", changed("recipe: zhu2024", "recipe: zhao"))
     assert problems(tmp_path, text) == [
-        "config.yaml:2 cohorts.real.source: this key is missing. Wanted: Where the images come from.",
+        "config.yaml:2 cohorts.real.source: this key is missing. Wanted: Where the images come from; "
+        "table: a feature table takes their place.",
         "config.yaml:3 cohorts.real.sorce: unknown key 'sorce'. Did you mean 'source'? "
         "Valid: citation, clinical, cutoff, exclude, kernel, lesions, max_quarantined, modalities, path, phantom, "
-        "... (14 in all).",
+        "... (15 in all).",
         "config.yaml:12 analyses.os.recipe: unknown recipe 'zhao'. Valid: zhu2024.",
     ]
 
@@ -179,7 +180,7 @@ def test_all_problems_in_one_go(tmp_path):
         (
             "splits.repeat: 2",
             "config.yaml:14 analyses.os.overrides.splits.repeat: unknown recipe key 'repeat'. Did you mean 'repeats'? "
-            "Valid: folds, inner_folds, repeats, seed.",
+            "Valid: column, folds, inner_folds, kind, repeats, seed, test_share.",
         ),
         (
             "splits: {repeats: 0}",
@@ -197,7 +198,7 @@ def test_all_problems_in_one_go(tmp_path):
         (
             "models: [logistc]",
             "config.yaml:14 analyses.os.overrides.models.0: unknown model 'logistc'. Did you mean 'logistic'? "
-            "Valid: extra-trees, knn, lightgbm, logistic, mlp, random-forest, svm.",
+            "Valid: extra-trees, firth, knn, knn-weighted, lightgbm, logistic, mlp, random-forest, svm, xgboost.",
         ),
         (
             "covariates: [er]",
@@ -330,7 +331,7 @@ def test_shipped_settings_load():
 def test_shipped_settings_comment_every_key():
     """Each key of the models stands in config.yaml, as a value or in a comment."""
     text = (ROOT / "config.yaml").read_text()
-    models = (config.Config, config.Cohort, config.ClinicalTable, config.Analysis)
+    models = (config.Config, config.Cohort, config.ClinicalTable, config.FeatureTable, config.Analysis)
     keys = {key for model in models for key in model.model_fields}
     keys |= set(config.Phantom.model_fields)
     assert sorted(key for key in keys if f"{key}:" not in text) == []
