@@ -11,8 +11,8 @@ from typing import Any
 
 from osteorad.cohort.config import Analysis, Recipe
 from osteorad.files import read_json, read_parquet, write_json
-from osteorad.modelling.auditing.audit import audit_analysis
-from osteorad.modelling.auditing.audit_input import AuditTables
+from osteorad.modelling.auditing.certificate import audit_analysis
+from osteorad.modelling.auditing.tables import AuditTables
 
 
 def audit_job(

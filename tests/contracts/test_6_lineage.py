@@ -10,8 +10,8 @@ import pyarrow as pa
 from osteorad.cohort import schemas
 from osteorad.cohort.load import load
 from osteorad.files import read_json, read_parquet
-from osteorad.modelling.auditing.audit import audit_analysis
-from osteorad.modelling.auditing.audit_input import AuditTables
+from osteorad.modelling.auditing.certificate import audit_analysis
+from osteorad.modelling.auditing.tables import AuditTables
 from tests.workflow.snake import ROOT
 
 ANALYSIS = "results/analyses/marrow"

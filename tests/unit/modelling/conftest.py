@@ -7,7 +7,7 @@ import pytest
 
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import make_splits
-from osteorad.modelling.auditing.audit_input import AuditTables
+from osteorad.modelling.auditing.tables import AuditTables
 from osteorad.modelling.learning.run import Fitted, fit_analysis
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from osteorad.cohort.splits import OUTER
-from osteorad.modelling.auditing.audit_input import (
+from osteorad.modelling.auditing.tables import (
     AuditTables,
     Finding,
     FoldKey,

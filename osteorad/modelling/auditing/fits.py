@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from osteorad.cohort.schemas import SAMPLES
 from osteorad.cohort.splits import OUTER, folds_of, inner_folds_of, training
-from osteorad.modelling.auditing.audit_input import AuditTables, Finding, finding, prediction_rows, step_rows
+from osteorad.modelling.auditing.tables import AuditTables, Finding, finding, prediction_rows, step_rows
 from osteorad.modelling.learning.block import Trace
 from osteorad.modelling.learning.lineage import fold_name, upstream
 from osteorad.modelling.learning.nested import FoldFit, fit_fold, last_prefix

@@ -1,7 +1,7 @@
 """The leakage audit: checks that look at what a run left behind, and a certificate with evidence (contract 6).
 
 Each check is a function `AuditTables -> Finding`. To add one: write it, and its line in CHECKS. Checks of the splits
-and of everything fitted stand in `audit_fits`, those of choice, threshold and calibration in `audit_rules`.
+and of everything fitted stand in `fits`, those of choice, threshold and calibration in `rules`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from osteorad.modelling.auditing.audit_fits import check_noise_refit, check_roles, check_training_rows
-from osteorad.modelling.auditing.audit_input import AuditTables, Finding
-from osteorad.modelling.auditing.audit_rules import check_choice, check_threshold
+from osteorad.modelling.auditing.fits import check_noise_refit, check_roles, check_training_rows
+from osteorad.modelling.auditing.rules import check_choice, check_threshold
+from osteorad.modelling.auditing.tables import AuditTables, Finding
 
 MOST_EVIDENCE = 20
 VERDICTS = ("pass", "fail", "warn", "not applicable")

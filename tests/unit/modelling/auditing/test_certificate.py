@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from osteorad.cohort.splits import OUTER, TrainingRows, folds_of, make_splits, training
 from osteorad.files import json_text
-from osteorad.modelling.auditing.audit import CHECKS, audit_analysis
+from osteorad.modelling.auditing.certificate import CHECKS, audit_analysis
 from osteorad.modelling.learning import nested, steps
 from osteorad.modelling.learning.block import Block
 from osteorad.modelling.learning.filters import mrmr
