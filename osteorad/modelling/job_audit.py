@@ -37,6 +37,7 @@ def audit_job(
         lineage=read_json(lineage),
         recipe=recipe,
         analysis=params["name"],
+        window_days=settings.image_window_days,
     )
     certificate = audit_analysis(tables, cohort=settings.cohort)
     write_json(out, certificate)

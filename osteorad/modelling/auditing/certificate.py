@@ -1,7 +1,6 @@
 """The leakage audit: checks that look at what a run left behind, and a certificate with evidence (contract 6).
 
-Each check is a function `AuditTables -> Finding`. To add one: write it, and its line in CHECKS. Checks of the splits
-and of everything fitted stand in `fits`, those of choice, threshold and calibration in `rules`.
+Each check is a function `AuditTables -> Finding`. To add one: write it, and its line in CHECKS.
 """
 
 from __future__ import annotations
@@ -12,9 +11,13 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from osteorad.modelling.auditing.fits import check_noise_refit, check_roles, check_training_rows
+from osteorad.modelling.auditing.fits import check_noise_refit, check_training_rows
+from osteorad.modelling.auditing.permuted import check_permuted
+from osteorad.modelling.auditing.proxies import check_proxies
+from osteorad.modelling.auditing.roles import check_networks, check_patient_ids, check_roles
 from osteorad.modelling.auditing.rules import check_choice, check_threshold
-from osteorad.modelling.auditing.tables import AuditTables, Finding
+from osteorad.modelling.auditing.tables import AS_PUBLISHED, NESTED, AuditTables, Finding
+from osteorad.modelling.auditing.values import check_days, check_duplicates, check_standardised
 
 MOST_EVIDENCE = 20
 VERDICTS = ("pass", "fail", "warn", "not applicable")
@@ -50,6 +53,18 @@ CHECKS: tuple[Check, ...] = (
         run=check_noise_refit,
     ),
     Check(
+        code="A4",
+        title="Permuted outcomes give nothing",
+        question="Is the mean AUC of the procedure on permuted outcomes 0.5 but for chance?",
+        run=check_permuted,
+    ),
+    Check(
+        code="A5",
+        title="No patient stands twice",
+        question="Have two patients the same features?",
+        run=check_duplicates,
+    ),
+    Check(
         code="A6",
         title="The model was chosen in the inner loop",
         question="Do inner scores alone give the model that was chosen in each fold?",
@@ -61,18 +76,60 @@ CHECKS: tuple[Check, ...] = (
         question="Do inner scores alone give the threshold and the probabilities of each fold?",
         run=check_threshold,
     ),
+    Check(
+        code="A8",
+        title="Every row names its patient",
+        question="Does a placeholder, or a made-up name, stand where a patient id is missing?",
+        run=check_patient_ids,
+    ),
+    Check(
+        code="A9",
+        title="No feature names the site or a date",
+        question="Does the value of one used feature tell the site, or follow a day or the order of the rows?",
+        run=check_proxies,
+    ),
+    Check(
+        code="A10",
+        title="Features arrived unscaled",
+        question="Have the features mean 0 and SD 1 over training and test rows together?",
+        run=check_standardised,
+    ),
+    Check(
+        code="A12",
+        title="Images lie before the event",
+        question="Is any image later than the event, or outside the window that the analysis asks for?",
+        run=check_days,
+    ),
+    Check(
+        code="A13",
+        title="No network saw a test patient",
+        question="Was a network that drew masks or made features trained on a patient whose prediction used it?",
+        run=check_networks,
+    ),
 )
 
 
-def audit_analysis(tables: AuditTables, *, cohort: str, checks: Sequence[Check] = CHECKS) -> dict[str, Any]:
-    """Run the checks; JSON-able. Verdict `fail` where any check fails, `warn` where one warns, else `pass`."""
+def audit_analysis(tables: AuditTables, *, cohort: str) -> dict[str, Any]:
+    """The certificate of the nested procedure, and under `as_published` that of the paper's own order, or None.
+
+    The second is expected to fail where the paper leaks; it says nothing of the first. JSON-able.
+    """
+    published = tables.of(AS_PUBLISHED)
+    return {
+        **certificate(tables.of(NESTED), cohort=cohort),
+        "as_published": certificate(published, cohort=cohort) if published.predictions.num_rows else None,
+    }
+
+
+def certificate(tables: AuditTables, *, cohort: str, checks: Sequence[Check] = CHECKS) -> dict[str, Any]:
+    """Run the checks on one procedure. Verdict `fail` where any check fails, `warn` where one warns, else `pass`."""
     with threadpool_limits(1):
         rows = [_row(check, check.run(tables)) for check in checks]
     verdicts = [row["verdict"] for row in rows]
     return {
         "cohort": cohort,
         "analysis": tables.analysis,
-        "procedure": "nested",
+        "procedure": tables.procedure,
         "verdict": next((worst for worst in ("fail", "warn") if worst in verdicts), "pass"),
         "passed": verdicts.count("pass"),
         "of": len(verdicts) - verdicts.count("not applicable"),

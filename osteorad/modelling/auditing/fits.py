@@ -1,4 +1,4 @@
-"""Checks of the splits and of everything fitted: A1, A2, A3."""
+"""Checks of everything fitted: A2 (training rows) and A3 (refit with noise)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from osteorad.cohort.schemas import SAMPLES
 from osteorad.cohort.splits import OUTER, folds_of, inner_folds_of, training
-from osteorad.modelling.auditing.tables import AuditTables, Finding, finding, prediction_rows, step_rows
+from osteorad.modelling.auditing.tables import AuditTables, Finding, finding, parts_of, prediction_rows, step_rows
 from osteorad.modelling.learning.block import Trace
 from osteorad.modelling.learning.lineage import fold_name, upstream
 from osteorad.modelling.learning.nested import FoldFit, fit_fold, last_prefix
@@ -18,68 +18,6 @@ from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder, plans
 from osteorad.modelling.learning.records import CALIBRATION, CHOICE, ENCODE, THRESHOLD
 from osteorad.modelling.learning.steps import fit_chain
 from osteorad.provenance import seed_from
-
-Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
-
-
-def _parts(splits: pa.Table) -> Parts:
-    found: Parts = {}
-    names = ("repeat", "fold", "inner_fold", "part", "sample", "patient")
-    for repeat, fold, inner_fold, part, sample, patient in zip(
-        *(splits[name].to_pylist() for name in names), strict=True
-    ):
-        found.setdefault((repeat, fold, inner_fold), {"train": {}, "test": {}})[part][sample] = patient
-    return found
-
-
-# --- A1 --------------------------------------------------------------------------------------------------------------
-
-
-def check_roles(tables: AuditTables) -> Finding:
-    """A1: no patient in two roles of a fold; every sample tested once a repeat; predictions keep to the splits."""
-    parts = _parts(tables.splits)
-    problems = [*_two_roles(parts), *_not_once(tables, parts), *_beyond_outer(parts), *_other_parts(tables, parts)]
-    looked_at = f"{len(parts)} divisions, {tables.splits.num_rows} rows of splits.parquet"
-    return finding(
-        problems, looked_at=looked_at, clean="No patient has two roles; each sample is tested once a repeat."
-    )
-
-
-def _two_roles(parts: Parts) -> Iterator[str]:
-    for where, sides in parts.items():
-        for patient in sorted(set(sides["train"].values()) & set(sides["test"].values())):
-            yield f"{fold_name(*where)}: patient {patient} is in train and test"
-
-
-def _not_once(tables: AuditTables, parts: Parts) -> Iterator[str]:
-    expected = set(tables.samples["sample"].to_pylist())
-    for repeat in sorted({repeat for repeat, _, _ in parts}):
-        tested = [
-            sample
-            for (at, _, inner_fold), sides in parts.items()
-            if at == repeat and inner_fold == OUTER
-            for sample in sides["test"]
-        ]
-        if sorted(tested) != sorted(expected):
-            yield f"repeat {repeat}: {len(tested)} samples are tested, {len(set(tested))} different, of {len(expected)}"
-
-
-def _beyond_outer(parts: Parts) -> Iterator[str]:
-    for (repeat, fold, inner_fold), sides in parts.items():
-        outer = parts.get((repeat, fold, OUTER), {"train": {}})["train"]
-        strangers = {sample for side in sides.values() for sample in side} - set(outer)
-        if inner_fold != OUTER and strangers:
-            yield f"{fold_name(repeat, fold, inner_fold)}: {len(strangers)} rows are not of the outer training part"
-
-
-def _other_parts(tables: AuditTables, parts: Parts) -> Iterator[str]:
-    for rows in prediction_rows(tables.predictions):
-        sides = parts.get((rows.repeat, rows.fold, OUTER), {"train": {}, "test": {}})
-        for part in ("train", "test"):
-            said = [sample for sample, at in zip(rows.sample, rows.part, strict=True) if at == part]
-            if sorted(said) != sorted(sides[part]):
-                yield f"{rows.where}: {part} rows of the predictions are not those of the splits"
-
 
 # --- A2 --------------------------------------------------------------------------------------------------------------
 
@@ -145,7 +83,7 @@ def _compare(
 def _upstream_patients(tables: AuditTables) -> Iterator[str]:
     """Test patients that stand upstream of their own predictions without being of the training part by the splits."""
     graph = tables.lineage
-    parts = _parts(tables.splits)
+    parts = parts_of(tables.splits)
     patients = graph["patients"]
     for node in graph["nodes"]:
         if node["kind"] != "predictions":
@@ -185,7 +123,7 @@ def check_noise_refit(tables: AuditTables) -> Finding:
 
 def _with_noise(tables: AuditTables, repeat: int, fold: int) -> pa.Table:
     """Samples whose test rows hold noise in everything but their names."""
-    test = _parts(tables.splits)[(repeat, fold, OUTER)]["test"]
+    test = parts_of(tables.splits)[(repeat, fold, OUTER)]["test"]
     rows = np.array([sample in test for sample in tables.samples["sample"].to_pylist()])
     rng = np.random.default_rng(seed_from(f"{tables.analysis}/audit/A3/noise"))
     noised = tables.samples

@@ -15,8 +15,8 @@ from osteorad.modelling.auditing.tables import (
     FoldKey,
     PredictionRows,
     finding,
+    outer_records,
     prediction_rows,
-    step_rows,
 )
 from osteorad.modelling.learning.nested import choose, frozen_rule, rule_hash
 from osteorad.modelling.learning.plans import PREVALENCE
@@ -32,7 +32,7 @@ CLOSE = 1e-9  # numbers that went through a file and a second computation
 def check_choice(tables: AuditTables) -> Finding:
     """A6: the inner scores that stand in the predictions give the chosen model, and each model's setting."""
     inner = _inner_parts(tables.splits)
-    records = _outer_records(tables.steps)
+    records = outer_records(tables.steps)
     groups: dict[FoldKey, list[PredictionRows]] = {}
     for rows in prediction_rows(tables.predictions):
         groups.setdefault((rows.repeat, rows.fold, rows.variables), []).append(rows)
@@ -112,22 +112,12 @@ def _inner_auc(rows: PredictionRows, inner: dict[int, set[str]]) -> float:
     return float(np.mean(known)) if known else 0.5
 
 
-def _outer_records(steps: pa.Table) -> dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]]:
-    """Rows of the steps table by outer fold; rules by (step, model), all else by (step, None)."""
-    found: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]] = {}
-    for row in step_rows(steps):
-        if row["inner_fold"] == OUTER:
-            key = (row["repeat"], row["fold"], row["variables"])
-            found.setdefault(key, {})[(row["step"], row["record"].get("model"))] = row
-    return found
-
-
 # --- A7 --------------------------------------------------------------------------------------------------------------
 
 
 def check_threshold(tables: AuditTables) -> Finding:
     """A7: threshold, probabilities and decisions follow from the inner scores of the training rows."""
-    records = _outer_records(tables.steps)
+    records = outer_records(tables.steps)
     models = prediction_rows(tables.predictions)
     problems = [problem for rows in models for problem in _rule_problems(rows, records)]
     return finding(

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from osteorad.cohort.config import Recipe
+from osteorad.cohort.splits import OUTER
 from osteorad.modelling.learning.block import FloatArray, IntArray
 
 FoldKey = tuple[int, int, str]  # repeat, fold, variables
+Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
+NESTED, AS_PUBLISHED = "nested", "as-published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditTables:
-    """What a run left behind; the audit reads nothing else."""
+    """What a run left behind; the audit reads nothing else.
+
+    window_days : first and last day on which the image may lie, days since the index date; None: any.
+    """
 
     samples: pa.Table
     splits: pa.Table
@@ -28,6 +35,22 @@ class AuditTables:
     lineage: dict[str, Any]
     recipe: Recipe
     analysis: str
+    procedure: str = NESTED
+    window_days: tuple[int, int] | None = None
+
+    def of(self, procedure: str) -> AuditTables:
+        """Only the rows and the graph of one procedure."""
+        own = pc.field("procedure") == procedure
+        graph = self.lineage if procedure == NESTED else self.lineage.get(procedure.replace("-", "_"))
+        return replace(
+            self,
+            splits=self.splits.filter(own),
+            predictions=self.predictions.filter(own),
+            steps=self.steps.filter(own),
+            selection=self.selection.filter(own),
+            lineage=graph or {"patients": [], "nodes": [], "edges": []},
+            procedure=procedure,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +61,11 @@ class Finding:
     looked_at: str
     text: str
     evidence: tuple[str, ...] = ()
+
+
+def not_applicable(reason: str, *, looked_at: str = "nothing") -> Finding:
+    """There was nothing to look at, and why."""
+    return Finding(verdict="not applicable", looked_at=looked_at, text=reason)
 
 
 def finding(problems: Sequence[str], *, looked_at: str, clean: str, proof: Sequence[str] = ()) -> Finding:
@@ -110,3 +138,39 @@ def step_rows(steps: pa.Table) -> Iterator[dict[str, Any]]:
     """Rows of the steps table, their record parsed."""
     for row in steps.to_pylist():
         yield {**row, "record": json.loads(row["record"])}
+
+
+def outer_records(steps: pa.Table) -> dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]]:
+    """Rows of the steps table by outer fold; rules by (step, model), all else by (step, None)."""
+    found: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]] = {}
+    for row in step_rows(steps):
+        if row["inner_fold"] == OUTER:
+            key = (row["repeat"], row["fold"], row["variables"])
+            found.setdefault(key, {})[(row["step"], row["record"].get("model"))] = row
+    return found
+
+
+def parts_of(splits: pa.Table) -> Parts:
+    """Who is in which part of every division."""
+    found: Parts = {}
+    names = ("repeat", "fold", "inner_fold", "part", "sample", "patient")
+    for repeat, fold, inner_fold, part, sample, patient in zip(
+        *(splits[name].to_pylist() for name in names), strict=True
+    ):
+        found.setdefault((repeat, fold, inner_fold), {"train": {}, "test": {}})[part][sample] = patient
+    return found
+
+
+def feature_columns(tables: AuditTables) -> list[str]:
+    """Columns of the samples that hold features of the recipe's images."""
+    images = tuple(f"{image}." for image in tables.recipe.images)
+    return [name for name in tables.samples.column_names if name.startswith(images)]
+
+
+def matrix(samples: pa.Table, columns: Sequence[str]) -> FloatArray:
+    """Numeric columns of all rows, shape (rows, columns); missing and infinite values are NaN."""
+    values = np.empty((samples.num_rows, len(columns)))
+    for place, name in enumerate(columns):
+        values[:, place] = samples[name].to_numpy()
+    values[~np.isfinite(values)] = np.nan
+    return values
