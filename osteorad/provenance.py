@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "pywt": "pywavelets",
     "radiomics": "pyradiomics-bhklab",
     "sklearn": "scikit-learn",
+    "xgboost": "xgboost-cpu",
     "yaml": "pyyaml",
 }
 

@@ -1,6 +1,7 @@
 """The classifiers: name, declared grid, fit. Scores are on a scale where 0 is even odds wherever there is one.
 
-To add one: write its fit here, a line in REGISTRY, its name in `cohort.config.MODELS`.
+To add one: write its fit here, a line in REGISTRY, its name in `cohort.config.MODEL_SETTINGS`. A model that describes
+itself as plain data also needs its scorer in `scorers.KINDS`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import xgboost
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -19,21 +21,44 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from osteorad.modelling.learning.block import FloatArray, IntArray
-from osteorad.modelling.learning.forest import fit_extra_trees, fit_random_forest
+from osteorad.modelling.learning.forest import Forest, fit_extra_trees, fit_random_forest
+from osteorad.modelling.learning.scorers import (
+    Scorer,
+    finite_logit,
+    model_from_plain,
+    of_forest,
+    of_lightgbm,
+    of_xgboost,
+)
 from osteorad.modelling.statistics.metrics import logit
 
+__all__ = ["REGISTRY", "FittedModel", "ModelKind", "fit_model", "model_from_plain"]
+
 Config = Mapping[str, Any]
-Scorer = Callable[[FloatArray], FloatArray]
-SURE = 1e-3  # probabilities of a forest are cut off here before the logit
+ROUNDS = 60  # trees of a boosted model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedModel:
-    """A fitted classifier: scores of rows, and its coefficients where it is linear."""
+    """A fitted classifier: scores of rows, and its coefficients where it is linear.
+
+    describe : gives the model as plain data; None where it needs its training rows.
+    """
 
     score: Scorer
     coefficients: tuple[float, ...] | None = None
     intercept: float | None = None
+    describe: Callable[[], dict[str, Any]] | None = None
+
+    @property
+    def plain(self) -> dict[str, Any] | None:
+        """Parameters with exact numbers that JSON can hold, for `model_from_plain`; None if it needs training rows."""
+        return None if self.describe is None else self.describe()
+
+
+def _described(plain: dict[str, Any], **facts: Any) -> FittedModel:
+    """A model that is nothing but a few numbers."""
+    return FittedModel(score=model_from_plain(plain), describe=lambda: plain, **facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +67,14 @@ class ModelKind:
 
     grid : configurations that the inner loop tries, the simplest first; ties go to the earlier one.
     chooses_columns : picks among columns itself, so it gets the longest prefix of the ranking only.
+    keeps_rows : scores by its training rows, so it cannot leave the house.
     """
 
     label: str
     grid: tuple[dict[str, Any], ...]
     fit: Callable[[FloatArray, IntArray, Config, int, int], FittedModel]
     chooses_columns: bool = False
+    keeps_rows: bool = False
 
 
 def fit_model(name: str, X: FloatArray, outcome: IntArray, *, config: Config, seed: int, trees: int) -> FittedModel:
@@ -57,19 +84,20 @@ def fit_model(name: str, X: FloatArray, outcome: IntArray, *, config: Config, se
     """
     if X.shape[1] == 0 or len(np.unique(outcome)) < 2:
         least = 0.5 / (len(outcome) + 1)
-        constant = float(logit(np.clip(outcome.mean(), least, 1 - least)))
-        return FittedModel(score=lambda rows: np.full(len(rows), constant))
+        return _described({"kind": "constant", "value": float(logit(np.clip(outcome.mean(), least, 1 - least)))})
     return REGISTRY[name].fit(X, outcome, config, seed, trees)
+
+
+def _linear(coefficients: FloatArray, intercept: float) -> FittedModel:
+    weights = [float(value) for value in coefficients]
+    plain = {"kind": "linear", "coefficients": weights, "intercept": float(intercept)}
+    return _described(plain, coefficients=tuple(weights), intercept=float(intercept))
 
 
 def _fit_logistic(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
     # lbfgs leaves the intercept unpenalised; liblinear does not.
     model = LogisticRegression(C=config["C"], solver="lbfgs", max_iter=2000, tol=1e-8).fit(X, y)
-    return FittedModel(
-        score=lambda rows: np.asarray(model.decision_function(rows)),
-        coefficients=tuple(float(value) for value in model.coef_[0]),
-        intercept=float(model.intercept_[0]),
-    )
+    return _linear(model.coef_[0], model.intercept_[0])
 
 
 def _fit_svm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
@@ -78,18 +106,47 @@ def _fit_svm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) 
 
 
 def _fit_knn(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
-    model = KNeighborsClassifier(n_neighbors=min(config["neighbours"], len(y)), algorithm="brute").fit(X, y)
-    return FittedModel(score=_of_probability(model))
+    return _neighbours(X, y, config, weights="uniform")
+
+
+def _fit_knn_weighted(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
+    # A row that equals training rows gets the share of events among those alone.
+    return _neighbours(X, y, config, weights="distance")
+
+
+def _neighbours(X: FloatArray, y: IntArray, config: Config, *, weights: str) -> FittedModel:
+    count = min(config["neighbours"], len(y))
+    model = KNeighborsClassifier(n_neighbors=count, weights=weights, algorithm="brute").fit(X, y)
+    return FittedModel(score=lambda rows: finite_logit(model.predict_proba(rows)[:, 1]))
 
 
 def _fit_random_forest(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
-    probability = fit_random_forest(X, y, trees=trees, max_features=config["max_features"], seed=seed)
-    return FittedModel(score=lambda rows: _finite_logit(probability(rows)))
+    return _of_forest(fit_random_forest(X, y, trees=trees, max_features=config["max_features"], seed=seed))
 
 
 def _fit_extra_trees(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
-    probability = fit_extra_trees(X, y, trees=trees, max_features=config["max_features"], seed=seed)
-    return FittedModel(score=lambda rows: _finite_logit(probability(rows)))
+    return _of_forest(fit_extra_trees(X, y, trees=trees, max_features=config["max_features"], seed=seed))
+
+
+def _of_forest(forest: Forest) -> FittedModel:
+    return FittedModel(score=of_forest(forest), describe=lambda: {"kind": "forest", **forest.plain()})
+
+
+def _fit_xgboost(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
+    settings = {
+        "objective": "binary:logistic",
+        "tree_method": "hist",
+        "max_depth": 3,
+        "learning_rate": config["learning_rate"],
+        "nthread": 1,
+        "verbosity": 0,
+        "seed": seed % 2**31,
+    }
+    model = xgboost.train(settings, xgboost.QuantileDMatrix(X, y, nthread=1), num_boost_round=ROUNDS)
+    text = "json"
+    return FittedModel(
+        score=of_xgboost(model), describe=lambda: {"kind": "xgboost", "text": model.save_raw(text).decode("utf-8")}
+    )
 
 
 def _fit_lightgbm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
@@ -105,8 +162,8 @@ def _fit_lightgbm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: 
         "verbosity": -1,
         "seed": seed % 2**31,
     }
-    model = lightgbm.train(settings, lightgbm.Dataset(X, y), num_boost_round=60)
-    return FittedModel(score=lambda rows: np.asarray(model.predict(rows, raw_score=True)))
+    model = lightgbm.train(settings, lightgbm.Dataset(X, y), num_boost_round=ROUNDS)
+    return FittedModel(score=of_lightgbm(model), describe=lambda: {"kind": "lightgbm", "text": model.model_to_string()})
 
 
 def _fit_mlp(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
@@ -115,30 +172,32 @@ def _fit_mlp(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) 
         # 200 iterations are part of the declared model, reached or not.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
-    return FittedModel(score=_of_probability(model))
-
-
-def _of_probability(model: Any) -> Scorer:
-    """Scores of a scikit-learn classifier that has probabilities."""
-    return lambda rows: _finite_logit(model.predict_proba(rows)[:, 1])
-
-
-def _finite_logit(probability: FloatArray) -> FloatArray:
-    """Logit of the probability of class 1, cut off so that it stays finite."""
-    return logit(np.clip(probability, SURE, 1 - SURE))
+    layers = zip(model.coefs_, model.intercepts_, strict=True)
+    return _described({"kind": "perceptron", "layers": [{"weight": w.tolist(), "bias": b.tolist()} for w, b in layers]})
 
 
 _FOREST_GRID: tuple[dict[str, Any], ...] = ({"max_features": "sqrt"}, {"max_features": 0.5})
+_NEIGHBOUR_GRID: tuple[dict[str, Any], ...] = ({"neighbours": 11}, {"neighbours": 5})
+_BOOSTING_GRID: tuple[dict[str, Any], ...] = ({"learning_rate": 0.05}, {"learning_rate": 0.1})
 
 REGISTRY: dict[str, ModelKind] = {
     "logistic": ModelKind(label="Logistic regression", grid=({"C": 0.1}, {"C": 1.0}), fit=_fit_logistic),
-    "svm": ModelKind(label="Support vector machine", grid=({"C": 0.5}, {"C": 5.0}), fit=_fit_svm),
-    "knn": ModelKind(label="Nearest neighbours", grid=({"neighbours": 11}, {"neighbours": 5}), fit=_fit_knn),
+    "svm": ModelKind(label="Support vector machine", grid=({"C": 0.5}, {"C": 5.0}), fit=_fit_svm, keeps_rows=True),
+    "knn": ModelKind(label="Nearest neighbours", grid=_NEIGHBOUR_GRID, fit=_fit_knn, keeps_rows=True),
+    "knn-weighted": ModelKind(
+        label="Nearest neighbours, weighted", grid=_NEIGHBOUR_GRID, fit=_fit_knn_weighted, keeps_rows=True
+    ),
     "random-forest": ModelKind(label="Random forest", grid=_FOREST_GRID, fit=_fit_random_forest, chooses_columns=True),
     "extra-trees": ModelKind(label="Extra trees", grid=_FOREST_GRID, fit=_fit_extra_trees, chooses_columns=True),
+    "xgboost": ModelKind(
+        label="Gradient boosting (XGBoost)",
+        grid=_BOOSTING_GRID,
+        fit=_fit_xgboost,
+        chooses_columns=True,
+    ),
     "lightgbm": ModelKind(
         label="Gradient boosting (LightGBM)",
-        grid=({"learning_rate": 0.05}, {"learning_rate": 0.1}),
+        grid=_BOOSTING_GRID,
         fit=_fit_lightgbm,
         chooses_columns=True,
     ),

@@ -107,7 +107,7 @@ def fit_fold(
         for inner_fold in inner_folds_of(splits, repeat=repeat, fold=fold)
     )
     test = held_out(samples, splits, repeat=repeat, fold=fold)
-    X_test = chain.transform(encoder.matrix(test))
+    X_test = chain.transform(encoder.matrix(test), test.sites)
     models = tuple(
         _fit_outer(
             model, settings[model], inner, chain, X_test, plan, recipe=recipe, name=(analysis, repeat, fold, OUTER)
@@ -161,7 +161,7 @@ def _fit_inner(
     outside = held_out(samples, splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
     encoder = fit_encoder(plan, rows)
     chain = fit_chain(plan.steps, block_of(encoder, rows))
-    X_outside = chain.transform(encoder.matrix(outside))
+    X_outside = chain.transform(encoder.matrix(outside), outside.sites)
     scores: dict[str, FloatArray] = {}
     traces: dict[str, Trace] = {}
     for model, options in settings.items():

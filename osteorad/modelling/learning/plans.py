@@ -101,4 +101,5 @@ def block_of(encoder: Encoder, rows: TrainingRows) -> Block:
         columns=encoder.columns,
         X=encoder.matrix(rows),
         outcome=rows.outcome,
+        sites=rows.sites,
     )

@@ -222,9 +222,11 @@ def model_record(run: Run, fit: FoldFit) -> dict[str, Any]:
 
 
 def _column(chain: Chain, name: str) -> dict[str, float | None]:
-    """What the steps do to one column."""
+    """What the steps do to one column, from where it first stands under its name."""
     facts: dict[str, float | None] = {"fill": None, "centre": None, "scale": None, "clip": None}
     for step in chain.steps:
+        if name not in step.columns:
+            continue
         at = step.columns.index(name)
         for key, values in (("fill", step.fill), ("centre", step.centre), ("scale", step.scale)):
             if values is not None:

@@ -1,153 +1,62 @@
 """The named steps of a recipe: each is fitted on training rows and leaves a record of what it kept and why.
 
-A step is a function `fit(block, settings) -> FittedStep`. To add one: write its settings in `cohort.config`, its fit
-here, and its line in REGISTRY.
+A step is a function `fit(block, settings) -> FittedStep`. To add one: write its settings in `cohort.config`, its fit in
+one of the modules `steps_*`, and its line in REGISTRY.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from osteorad.cohort.config import (
-    CorrelationSettings,
-    ImputeSettings,
-    MrmrSettings,
-    Settings,
-    Step,
-    VarianceSettings,
-    ZscoreSettings,
-)
+from osteorad.cohort.config import CorrelationSettings, Settings, Step
 from osteorad.errors import ConfigError, unknown_name
-from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, Left
-from osteorad.modelling.learning.filters import f_scores, mrmr, ranks, redundant
+from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, step_from_plain
+from osteorad.modelling.learning.steps_cleaning import fit_combat, fit_impute, fit_variance, fit_zscore
+from osteorad.modelling.learning.steps_filters import fit_correlation, fit_mrmr
+
+__all__ = ["REGISTRY", "Chain", "StepKind", "fit_chain", "looks_at_outcome", "split_supervised", "step_from_plain"]
 
 
-def fit_impute(block: Block, settings: Settings) -> FittedStep:
-    """Medians of training rows for missing values; a column without any value leaves."""
-    settings = cast(ImputeSettings, settings)
-    trace = block.trace()
-    missing = np.isnan(block.X)
-    keep = np.flatnonzero(~missing.all(axis=0))
-    filled = int(missing[:, keep].any(axis=0).sum())
-    gone = [Left(feature=block.columns[at], reason="no value in any training row") for at in _others(block, keep)]
-    return FittedStep(
-        name="impute",
-        settings=settings.model_dump(),
-        trace=trace,
-        columns=_named(block, keep),
-        index=keep,
-        fill=np.nanmedian(block.X[:, keep], axis=0) if len(keep) else np.zeros(0),
-        record={"values_missing": int(missing.sum()), "columns_filled": filled, "columns_empty": len(gone)},
-        left=tuple(gone),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepKind:
+    """A step that a recipe may name.
+
+    supervised : looks at the outcome, whatever its settings. takes_missing : may be fitted on missing values.
+    """
+
+    fit: Callable[[Block, Settings], FittedStep]
+    supervised: bool
+    takes_missing: bool = False
 
 
-def fit_variance(block: Block, settings: Settings) -> FittedStep:
-    """Drop constant columns, and columns that equal an earlier one in every training row."""
-    settings = cast(VarianceSettings, settings)
-    trace = block.trace()
-    low, high = block.X.min(axis=0), block.X.max(axis=0)
-    constant = high - low <= settings.relative * np.maximum(np.abs(low), np.abs(high))
-    first: dict[bytes, int] = {}
-    keep: list[int] = []
-    gone: list[Left] = []
-    for at, name in enumerate(block.columns):
-        if constant[at]:
-            gone.append(Left(feature=name, reason="constant in the training rows"))
-            continue
-        key = hashlib.sha256(np.ascontiguousarray(block.X[:, at]).tobytes()).digest()
-        if key in first:
-            gone.append(Left(feature=name, reason=f"equal to {block.columns[first[key]]} in every training row"))
-            continue
-        first[key] = at
-        keep.append(at)
-    return FittedStep(
-        name="variance",
-        settings=settings.model_dump(),
-        trace=trace,
-        columns=_named(block, keep),
-        index=np.asarray(keep, dtype=np.intp),
-        record={"constant": int(constant.sum()), "duplicates": len(gone) - int(constant.sum())},
-        left=tuple(gone),
-    )
-
-
-def fit_zscore(block: Block, settings: Settings) -> FittedStep:
-    """Centre by the mean and scale by the SD of training rows, then clip; a constant column becomes 0."""
-    settings = cast(ZscoreSettings, settings)
-    trace = block.trace()
-    scale = block.X.std(axis=0)
-    return FittedStep(
-        name="zscore",
-        settings=settings.model_dump(),
-        trace=trace,
-        columns=block.columns,
-        index=np.arange(len(block.columns)),
-        centre=block.X.mean(axis=0),
-        scale=np.where(scale > 0, scale, 1.0),
-        clip=settings.clip,
-        record={"columns_without_spread": int((scale == 0).sum())},
-    )
-
-
-def fit_correlation(block: Block, settings: Settings) -> FittedStep:
-    """Drop columns that correlate too much with one that stays; the earlier or the more relevant one stays."""
-    settings = cast(CorrelationSettings, settings)
-    trace = block.trace()
-    order = np.arange(len(block.columns))
-    if settings.keep == "relevance":
-        order = np.argsort(-f_scores(block.X, block.outcome).round(10), kind="stable")
-    X = ranks(block.X) if settings.method == "spearman" else block.X
-    kept, dropped = redundant(X, order.tolist(), settings.threshold)
-    keep = np.sort(np.asarray(kept, dtype=np.intp))
-    gone = [
-        Left(feature=block.columns[at], reason=f"r = {r:.3f} with {block.columns[partner]}", score=r)
-        for at, (partner, r) in sorted(dropped.items())
-    ]
-    return FittedStep(
-        name="correlation",
-        settings=settings.model_dump(),
-        trace=trace,
-        columns=_named(block, keep),
-        index=keep,
-        record={"dropped": len(gone), "method": settings.method, "kept_first": settings.keep},
-        left=tuple(gone),
-    )
-
-
-def fit_mrmr(block: Block, settings: Settings) -> FittedStep:
-    """Rank columns; the path for the largest k holds that of every smaller one."""
-    settings = cast(MrmrSettings, settings)
-    trace = block.trace()
-    taken, scores = mrmr(block.X, block.outcome, max(settings.k), scheme=settings.scheme, floor=settings.floor)
-    ranked = tuple(
-        Left(feature=block.columns[at], reason="ranked", rank=rank, score=score)
-        for rank, (at, score) in enumerate(zip(taken, scores, strict=True), 1)
-    )
-    return FittedStep(
-        name="mrmr",
-        settings=settings.model_dump(),
-        trace=trace,
-        columns=_named(block, taken),
-        index=np.asarray(taken, dtype=np.intp),
-        record={"scheme": settings.scheme, "ranked": [item.feature for item in ranked], "scores": scores},
-        left=ranked,
-        prefixes=tuple(sorted({min(k, len(taken)) for k in settings.k})),
-    )
-
-
-REGISTRY: dict[str, Callable[[Block, Settings], FittedStep]] = {
-    "impute": fit_impute,
-    "variance": fit_variance,
-    "zscore": fit_zscore,
-    "correlation": fit_correlation,
-    "mrmr": fit_mrmr,
+REGISTRY: dict[str, StepKind] = {
+    "impute": StepKind(fit=fit_impute, supervised=False, takes_missing=True),
+    "variance": StepKind(fit=fit_variance, supervised=False),
+    "combat": StepKind(fit=fit_combat, supervised=False),
+    "zscore": StepKind(fit=fit_zscore, supervised=False),
+    "correlation": StepKind(fit=fit_correlation, supervised=False),
+    "mrmr": StepKind(fit=fit_mrmr, supervised=True),
 }
+
+
+def looks_at_outcome(step: Step) -> bool:
+    """Whether what a step learns depends on the outcome, with the settings that it has."""
+    settings = step.typed()
+    by_relevance = isinstance(settings, CorrelationSettings) and settings.keep == "relevance"
+    return REGISTRY[step.step].supervised or by_relevance
+
+
+def split_supervised(steps: Sequence[Step]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """The longest head of steps that do not look at the outcome, and the rest.
+
+    Raises ConfigError for an unknown step.
+    """
+    _known(steps)
+    head = next((at for at, step in enumerate(steps) if looks_at_outcome(step)), len(steps))
+    return tuple(steps[:head]), tuple(steps[head:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,34 +71,40 @@ class Chain:
         """How many of the last step's columns to try, where that step ranks them; else nothing."""
         return self.steps[-1].prefixes if self.steps else ()
 
-    def transform(self, X: FloatArray) -> FloatArray:
-        """Rows of any part through all steps."""
+    def transform(self, X: FloatArray, sites: Sequence[str] = ()) -> FloatArray:
+        """Rows of any part through all steps. sites : of each row; none given: all unknown."""
         for step in self.steps:
-            X = step.transform(X)
+            X = step.transform(X, sites)
         return X
+
+    def then(self, other: Chain) -> Chain:
+        """This chain and one that was fitted on its block."""
+        return Chain(steps=self.steps + other.steps, block=other.block)
 
 
 def fit_chain(steps: Sequence[Step], block: Block) -> Chain:
     """Fit steps one after the other, each on what the ones before made of the training rows.
 
-    Raises ConfigError for an unknown step, or a ranking step that is not the last.
+    A second reader's rows go through the same fits, but what is missing there stays missing.
+    Raises ConfigError for an unknown step, a ranking step that is not the last, or missing values that reach a step
+    which cannot take them.
     """
+    _known(steps)
     fitted: list[FittedStep] = []
     for step in steps:
-        if step.step not in REGISTRY:
-            raise ConfigError(unknown_name("step", step.step, REGISTRY, "recipe: steps"))
+        kind = REGISTRY[step.step]
         if fitted and fitted[-1].prefixes:
             raise ConfigError(f"recipe: steps: '{fitted[-1].name}' ranks columns and must be the last step.")
-        done = REGISTRY[step.step](block, step.typed())
-        block = block.with_columns(done.columns, done.transform(block.X))
+        if not kind.takes_missing and np.isnan(block.X).any():
+            raise ConfigError(f"recipe: steps: '{step.step}' needs complete columns: put 'impute' before it.")
+        done = kind.fit(block, step.typed())
+        second = None if block.second is None else replace(done, fill=None).transform(block.second, block.sites)
+        block = block.with_columns(done.columns, done.transform(block.X, block.sites), second)
         fitted.append(done)
     return Chain(steps=tuple(fitted), block=block)
 
 
-def _named(block: Block, places: Sequence[int] | Any) -> tuple[str, ...]:
-    return tuple(block.columns[int(at)] for at in places)
-
-
-def _others(block: Block, keep: Any) -> list[int]:
-    kept = {int(at) for at in keep}
-    return [at for at in range(len(block.columns)) if at not in kept]
+def _known(steps: Sequence[Step]) -> None:
+    for step in steps:
+        if step.step not in REGISTRY:
+            raise ConfigError(unknown_name("step", step.step, REGISTRY, "recipe: steps"))

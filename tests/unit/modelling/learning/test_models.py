@@ -52,7 +52,7 @@ def test_one_class_or_no_column_gives_the_prevalence(name):
     ("ours", "theirs"), [(fit_random_forest, RandomForestClassifier), (fit_extra_trees, ExtraTreesClassifier)]
 )
 def test_forests_agree_with_those_of_scikit_learn(ours, theirs):
-    found = ours(X, Y, trees=600, max_features="sqrt", seed=1)(NEW)
+    found = ours(X, Y, trees=600, max_features="sqrt", seed=1).probability(NEW)
     want = theirs(600, max_features="sqrt", random_state=2).fit(X, Y).predict_proba(NEW)[:, 1]
     assert np.abs(found - want).max() < 0.12  # Monte Carlo error of two forests of 600 trees
     assert np.abs(found - want).mean() < 0.03

@@ -29,7 +29,7 @@ def block(X, outcome=None, columns=None) -> Block:
 
 def fit(name, data, **settings):
     step = Step(step=name, settings=settings)
-    return steps.REGISTRY[name](data, step.typed())
+    return steps.REGISTRY[name].fit(data, step.typed())
 
 
 def test_names_in_the_settings_are_those_of_the_registries():
