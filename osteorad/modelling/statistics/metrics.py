@@ -51,12 +51,27 @@ def youden_threshold(outcome: IntArray, score: FloatArray) -> float:
 
     A row is positive when its score is at least the threshold. Ties go to the lower threshold, the more sensitive one.
     """
-    values = np.unique(score)
-    candidates = np.concatenate([[values[0]], (values[:-1] + values[1:]) / 2])
+    candidates = _cuts(score)
     positive = score[None, :] >= candidates[:, None]
     sensitivity = positive[:, outcome == 1].mean(axis=1)
     specificity = 1.0 - positive[:, outcome == 0].mean(axis=1)
     return float(candidates[int(np.argmax((sensitivity + specificity).round(DIGITS)))])
+
+
+def threshold_at_sensitivity(outcome: IntArray, score: FloatArray, sensitivity: float) -> float:
+    """Highest threshold that finds at least this share of the events, halfway between two scores.
+
+    A row is positive when its score is at least the threshold.
+    """
+    candidates = _cuts(score)
+    found = (score[None, outcome == 1] >= candidates[:, None]).mean(axis=1)
+    return float(candidates[np.flatnonzero(found.round(DIGITS) >= round(sensitivity, DIGITS))[-1]])
+
+
+def _cuts(score: FloatArray) -> FloatArray:
+    """The lowest score, then the middle between each score and the next."""
+    values = np.unique(score)
+    return np.concatenate([values[:1], (values[:-1] + values[1:]) / 2])
 
 
 @dataclass(frozen=True, slots=True)
