@@ -81,6 +81,14 @@ def asked_images(config: Config, recipes: Mapping[str, Recipe], cohort: str, pre
     return sorted(names)
 
 
+def as_published(config: Config, recipes: Mapping[str, Recipe], analysis: str) -> bool:
+    """True where the paper's own procedure is replayed: asked for, or a phantom's; and the recipe says what it was."""
+    settings = config.analyses[analysis]
+    asked = settings.as_published
+    wanted = config.cohorts[settings.cohort].source == "phantom" if asked is None else asked
+    return wanted and recipes[analysis].published is not None
+
+
 def _cohort(*fields: str) -> Used:
     return lambda s: s.cohort_settings.model_dump(mode="json", include=set(fields))
 
@@ -112,6 +120,11 @@ def _samples(s: Scoped) -> Any:
     }
 
 
+def _splits(s: Scoped) -> Any:
+    recipe = s.recipes[s.analysis].model_dump(mode="json", include={"splits", "published"})
+    return {**recipe, "as_published": as_published(s.config, s.recipes, s.analysis)}
+
+
 def _index(s: Scoped) -> Any:
     return {"title": s.config.title, "run": s.config.run}
 
@@ -133,7 +146,7 @@ RULES: dict[str, Key] = {
     "draw_patient": Key("cohort", lambda s: None, TEMPLATES),
     "report_cohort": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), TEMPLATES),
     "make_samples": Key("analysis", _samples),
-    "make_splits": Key("analysis", lambda s: s.recipes[s.analysis].splits.model_dump(mode="json")),
+    "make_splits": Key("analysis", _splits),
     "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "evaluate_analysis": Key("analysis", lambda s: s.recipes[s.analysis].bootstrap),

@@ -210,6 +210,7 @@ class _Checker:
                 self.recipes[name] = recipe[1]
                 yield from self._recipe_names(recipe[0], recipe[1])
                 yield from self._recipe_fits(recipe[0], recipe[1], analysis)
+                yield from self._division_fits(recipe[0], recipe[1], name)
 
     def _raw_names(self, key: str) -> Iterable[str]:
         raw = self.located.value.get(key) if isinstance(self.located.value, dict) else None
@@ -303,6 +304,23 @@ class _Checker:
                 yield f"{place}: '{name}' is the outcome of this analysis; it cannot predict itself. Remove it."
             elif table and name not in table.keep and "covariates" in analysis.overrides:
                 yield unknown_name(f"covariate of cohort '{analysis.cohort}'", name, table.keep, place)
+
+    def _division_fits(self, located: Located, recipe: Recipe, name: str) -> Iterator[str]:
+        """How patients are divided, and whether there is a published procedure to replay."""
+        analysis = self.config.analyses[name]
+        if analysis.as_published and recipe.published is None:
+            place = self._at("analyses", name, "as_published")
+            yield f"{place}: recipe '{recipe.name}' does not say how a paper proceeded. Wanted: its key 'published'."
+        column = recipe.splits.column
+        if (recipe.splits.kind == "column") != (column is not None):
+            yield f"{located.where('splits', 'column')}: goes with kind: column, and kind: column needs it."
+        cohort = self.config.cohorts.get(analysis.cohort)
+        if cohort is None or column is None:
+            return
+        kept = cohort.table.covariates if cohort.table else cohort.clinical.keep if cohort.clinical else []
+        if column not in kept:
+            place = located.where("splits", "column")
+            yield unknown_name(f"covariate of cohort '{analysis.cohort}'", column, kept, place)
 
     # --- names
 

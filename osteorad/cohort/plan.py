@@ -183,6 +183,7 @@ class Plan:
             "name": analysis,
             "settings": settings.model_dump(mode="json"),
             "recipe": self.recipes[analysis].model_dump(mode="json"),
+            "as_published": keys.as_published(self.config, self.recipes, analysis),
             "max_quarantined": self.config.cohorts[settings.cohort].max_quarantined,
         }
 

@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.divisions import LEAST_PATIENTS
 from osteorad.cohort.flow import Flow, Loss, set_aside_rows
 from osteorad.cohort.instances import Candidate, FeatureRows, instances_of, sessions_of, with_features
 from osteorad.cohort.outcomes import STRUCTURE, outcome_of
 from osteorad.cohort.schemas import QUARANTINE, SAMPLES
-from osteorad.cohort.splits import LEAST_PATIENTS
 from osteorad.errors import AnalysisRefused, SetAside
 from osteorad.files import json_text, table_from_rows
 from osteorad.provenance import sample_key

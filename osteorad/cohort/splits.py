@@ -1,13 +1,12 @@
 """Splits: the one source of parts, and the one door through which learners get rows (contract 2).
 
 Repeats, folds and inner folds count from 1; `inner_fold` -1 is the outer split itself. Inner rows exist only for
-samples of the outer training part. Every division follows from names (analysis, seed, repeat, fold, patient), never
-from the order of rows.
+samples of the outer training part. Who is tested when: `cohort.divisions`. A paper's own division, where it is
+replayed, stands in the same table under another procedure; every reader here asks for the nested one by default.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,14 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from osteorad.cohort.config import Splits
+from osteorad.cohort.config import Published, Splits
+from osteorad.cohort.divisions import (
+    Division,
+    divide,
+    divisions,
+    inner_folds,
+    published_divisions,
+    unit_strata,
+)
 from osteorad.cohort.schemas import SPLITS
-from osteorad.errors import AnalysisRefused
 
 OUTER = -1
-LEAST_IN_TEST = 3  # patients of each class in the smallest outer test part
-LEAST_FOLDS = 2
-LEAST_PATIENTS = LEAST_IN_TEST * LEAST_FOLDS
+NESTED, AS_PUBLISHED = "nested", "as-published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,45 +74,56 @@ class TrainingRows(HeldOutRows):
         return self.table["outcome"].to_numpy().astype(np.int64)
 
 
-def training(samples: pa.Table, splits: pa.Table, *, repeat: int, fold: int, inner_fold: int = OUTER) -> TrainingRows:
+def training(
+    samples: pa.Table, splits: pa.Table, *, repeat: int, fold: int, inner_fold: int = OUTER, procedure: str = NESTED
+) -> TrainingRows:
     """Training rows of a fold: the only way by which anything that learns gets rows.
 
     samples : table of schemas.SAMPLES with features. splits : table of schemas.SPLITS.
     Raises ValueError where the fold does not exist, or names samples that the table does not have.
     """
-    return TrainingRows(_part(samples, splits, (repeat, fold, inner_fold), "train"))
+    return TrainingRows(_part(samples, splits, (procedure, repeat, fold, inner_fold), "train"))
 
 
-def held_out(samples: pa.Table, splits: pa.Table, *, repeat: int, fold: int, inner_fold: int = OUTER) -> HeldOutRows:
+def held_out(
+    samples: pa.Table, splits: pa.Table, *, repeat: int, fold: int, inner_fold: int = OUTER, procedure: str = NESTED
+) -> HeldOutRows:
     """Test rows of a fold, without their outcome."""
-    table = _part(samples, splits, (repeat, fold, inner_fold), "test")
+    table = _part(samples, splits, (procedure, repeat, fold, inner_fold), "test")
     return HeldOutRows(table.drop_columns(["outcome"]))
 
 
-def folds_of(splits: pa.Table) -> list[tuple[int, int]]:
-    """All (repeat, fold), sorted."""
-    return sorted(set(zip(splits["repeat"].to_pylist(), splits["fold"].to_pylist(), strict=True)))
+def folds_of(splits: pa.Table, procedure: str = NESTED) -> list[tuple[int, int]]:
+    """All (repeat, fold) of a procedure, sorted."""
+    own = splits.filter(pc.field("procedure") == procedure)
+    return sorted(set(zip(own["repeat"].to_pylist(), own["fold"].to_pylist(), strict=True)))
 
 
-def inner_folds_of(splits: pa.Table, *, repeat: int, fold: int) -> list[int]:
+def inner_folds_of(splits: pa.Table, *, repeat: int, fold: int, procedure: str = NESTED) -> list[int]:
     """Inner folds of an outer fold, sorted."""
     rows = splits.filter(
-        (pc.field("repeat") == repeat) & (pc.field("fold") == fold) & (pc.field("inner_fold") != OUTER)
+        (pc.field("procedure") == procedure)
+        & (pc.field("repeat") == repeat)
+        & (pc.field("fold") == fold)
+        & (pc.field("inner_fold") != OUTER)
     )
     return sorted(set(rows["inner_fold"].to_pylist()))
 
 
-def _part(samples: pa.Table, splits: pa.Table, where: tuple[int, int, int], part: str) -> pa.Table:
-    repeat, fold, inner_fold = where
+def _part(samples: pa.Table, splits: pa.Table, where: tuple[str, int, int, int], part: str) -> pa.Table:
+    procedure, repeat, fold, inner_fold = where
     chosen = splits.filter(
-        (pc.field("repeat") == repeat)
+        (pc.field("procedure") == procedure)
+        & (pc.field("repeat") == repeat)
         & (pc.field("fold") == fold)
         & (pc.field("inner_fold") == inner_fold)
         & (pc.field("part") == part)
     )
     wanted = set(chosen["sample"].to_pylist())
     if not wanted:
-        raise ValueError(f"splits hold no {part} rows of repeat {repeat}, fold {fold}, inner fold {inner_fold}")
+        raise ValueError(
+            f"splits hold no {part} rows of {procedure} repeat {repeat}, fold {fold}, inner fold {inner_fold}"
+        )
     names = samples["sample"].to_pylist()
     if unknown := wanted - set(names):
         raise ValueError(f"splits name {len(unknown)} samples that are not in the samples table")
@@ -116,71 +131,63 @@ def _part(samples: pa.Table, splits: pa.Table, where: tuple[int, int, int], part
 
 
 def make_splits(
-    samples: pa.Table, settings: Splits, *, analysis: str, cohort: str, procedure: str = "nested"
+    samples: pa.Table,
+    settings: Splits,
+    *,
+    analysis: str,
+    cohort: str,
+    procedure: str = NESTED,
+    published: Published | None = None,
 ) -> pa.Table:
-    """Divide patients into outer folds, and each training part into inner folds.
+    """Divide patients into outer parts, and each training part into inner folds.
 
     samples : table of schemas.SAMPLES. A patient's stratum is 1 where any of its samples has outcome 1.
     Folds are fewer than asked until the smallest test part holds three patients of each stratum; inner folds are
     fewer until each holds one of each. Returns a table of schemas.SPLITS.
-    Raises AnalysisRefused under six patients of a stratum.
+    procedure as-published : divides as `published` says, patients or samples, with inner folds only where the paper
+    chose its model inside.
+    Raises AnalysisRefused under six patients of a stratum, or where the kind of split cannot be made.
     """
-    strata = patient_strata(samples)
-    folds = outer_folds(strata, settings.folds)
-    rows = sorted(zip(samples["patient"].to_pylist(), samples["sample"].to_pylist(), strict=True))
-    columns: dict[str, list[object]] = {name: [] for name in SPLITS.names}
-
-    def add(repeat: int, fold: int, inner_fold: int, test: Mapping[str, bool]) -> None:
-        for patient, sample in rows:
-            if patient in test:
-                part = "test" if test[patient] else "train"
-                values = (cohort, analysis, procedure, repeat, fold, inner_fold, patient, sample, part)
-                for name, value in zip(SPLITS.names, values, strict=True):
-                    columns[name].append(value)
-
-    for repeat in range(1, settings.repeats + 1):
-        name = f"{analysis}/{settings.seed}/{repeat}"
-        place = divide(strata, folds, name)
-        for fold in range(1, folds + 1):
-            add(repeat, fold, OUTER, {patient: at == fold for patient, at in place.items()})
-            inside = {patient: strata[patient] for patient, at in place.items() if at != fold}
-            inner = divide(inside, inner_folds(inside, settings.inner_folds), f"{name}/{fold}")
-            for inner_fold in range(1, max(inner.values()) + 1):
-                add(repeat, fold, inner_fold, {patient: at == inner_fold for patient, at in inner.items()})
-    return pa.table(columns, schema=SPLITS)
+    if published is None:
+        table = _Table(samples, "patient", cohort=cohort, analysis=analysis, procedure=procedure)
+        for division in divisions(samples, settings, f"{analysis}/{settings.seed}"):
+            table.add_outer(division)
+            table.add_inner(division, settings.inner_folds)
+        return table.finished()
+    table = _Table(samples, published.by, cohort=cohort, analysis=analysis, procedure=procedure)
+    for division in published_divisions(samples, published, f"{analysis}/{procedure}/{settings.seed}"):
+        table.add_outer(division)
+        if published.choose_on == "inner":
+            table.add_inner(division, settings.inner_folds)
+    return table.finished()
 
 
-def patient_strata(samples: pa.Table) -> dict[str, int]:
-    """Patient -> 1 where any of its samples has the event, else 0; sorted by patient."""
-    strata: dict[str, int] = {}
-    for patient, outcome in zip(samples["patient"].to_pylist(), samples["outcome"].to_pylist(), strict=True):
-        strata[patient] = max(strata.get(patient, 0), int(outcome))
-    return dict(sorted(strata.items()))
+class _Table:
+    """Rows of a table of splits: each division's units stand for their samples, in the order of patient and sample."""
 
+    def __init__(self, samples: pa.Table, unit: str, *, cohort: str, analysis: str, procedure: str) -> None:
+        self.strata = unit_strata(samples, unit)
+        self.names = {"cohort": cohort, "analysis": analysis, "procedure": procedure}
+        self.rows = sorted(zip(*(samples[name].to_pylist() for name in ("patient", "sample", unit)), strict=True))
+        self.columns: dict[str, list[object]] = {name: [] for name in SPLITS.names}
 
-def outer_folds(strata: Mapping[str, int], asked: int) -> int:
-    """Outer folds that leave three patients of each stratum in the smallest test part; at most those asked for."""
-    events, others = sum(strata.values()), len(strata) - sum(strata.values())
-    if min(events, others) < LEAST_PATIENTS:
-        raise AnalysisRefused(
-            f"too few patients: {events} with and {others} without the event. "
-            f"Wanted: at least {LEAST_PATIENTS} of each, for {LEAST_FOLDS} folds with {LEAST_IN_TEST} of each."
-        )
-    return min(asked, min(events, others) // LEAST_IN_TEST)
+    def add_outer(self, division: Division) -> None:
+        self._add(division, OUTER, division.tested)
 
+    def add_inner(self, division: Division, asked: int) -> None:
+        """Inner folds of the training part, stratified like the outer ones."""
+        inside = {unit: self.strata[unit] for unit in division.training}
+        place = divide(inside, inner_folds(inside, asked), division.name)
+        for inner_fold in range(1, max(place.values()) + 1):
+            self._add(division, inner_fold, {unit: at == inner_fold for unit, at in place.items()})
 
-def inner_folds(strata: Mapping[str, int], asked: int) -> int:
-    """Inner folds that leave at least one patient of each stratum in every part; at most those asked for."""
-    events = sum(strata.values())
-    return max(LEAST_FOLDS, min(asked, events, len(strata) - events))
+    def _add(self, division: Division, inner_fold: int, tested: Mapping[str, bool]) -> None:
+        here = {**self.names, "repeat": division.repeat, "fold": division.fold, "inner_fold": inner_fold}
+        for patient, sample, unit in self.rows:
+            if unit in tested:
+                part = "test" if tested[unit] else "train"
+                for name, value in {**here, "patient": patient, "sample": sample, "part": part}.items():
+                    self.columns[name].append(value)
 
-
-def divide(strata: Mapping[str, int], folds: int, name: str) -> dict[str, int]:
-    """Fold (from 1) of each patient: by stratum, in an order drawn from `name`, dealt out in turn."""
-
-    def drawn(patient: str) -> str:
-        return hashlib.sha256(f"{name}/{patient}".encode()).hexdigest()
-
-    dealt = [p for stratum in (1, 0) for p in sorted((p for p, s in strata.items() if s == stratum), key=drawn)]
-    place = {patient: turn % folds + 1 for turn, patient in enumerate(dealt)}
-    return dict(sorted(place.items()))
+    def finished(self) -> pa.Table:
+        return pa.table(self.columns, schema=SPLITS)

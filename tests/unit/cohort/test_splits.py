@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osteorad.cohort.config import Splits
+from osteorad.cohort.config import Published, Splits
 from osteorad.cohort.schemas import SAMPLES, SPLITS
-from osteorad.cohort.splits import OUTER, folds_of, held_out, inner_folds_of, make_splits, training
-from osteorad.errors import AnalysisRefused
+from osteorad.cohort.splits import AS_PUBLISHED, OUTER, folds_of, held_out, inner_folds_of, make_splits, training
+from osteorad.errors import AnalysisRefused, ConfigError
 
 
 def samples(events: int, others: int, lesions: int = 1, seed: int = 0) -> pa.Table:
@@ -124,7 +124,7 @@ def test_training_gives_training_rows_and_held_out_rows_have_no_outcome():
 def test_a_fold_or_sample_that_does_not_exist_is_an_error():
     table = samples(8, 10)
     splits = split(table)
-    with pytest.raises(ValueError, match="no train rows of repeat 7"):
+    with pytest.raises(ValueError, match="no train rows of nested repeat 7"):
         training(table, splits, repeat=7, fold=1)
     with pytest.raises(ValueError, match="not in the samples table"):
         training(table.slice(0, 5), splits, repeat=1, fold=1)
@@ -135,3 +135,132 @@ def test_infinite_values_are_missing():
     table = table.append_column("ct.x", pa.array([np.inf, -np.inf, None, *range(15)], pa.float64()))
     matrix = training(table, split(table), repeat=1, fold=1).matrix(["ct.x"])
     assert not np.isinf(matrix).any()
+
+
+# --- hold-out, sites, columns
+
+
+def patients_tested(splits, repeat=1, fold=1, procedure="nested"):
+    rows = (row for row in splits.to_pylist() if row["procedure"] == procedure)
+    return {
+        row["patient"]
+        for row in rows
+        if (row["repeat"], row["fold"], row["inner_fold"], row["part"]) == (repeat, fold, OUTER, "test")
+    }
+
+
+def with_column(table, name, value_of):
+    return table.append_column(name, pa.array([value_of(p) for p in table["patient"].to_pylist()]))
+
+
+def at_sites(table, site_of):
+    at = table.schema.get_field_index("site")
+    return table.set_column(at, "site", pa.array([site_of(p) for p in table["patient"].to_pylist()], pa.string()))
+
+
+@pytest.mark.parametrize(("share", "events", "others"), [(0.3, 6, 12), (0.05, 3, 3), (0.9, 17, 36)])
+def test_a_hold_out_tests_the_share_of_each_class_and_leaves_three_on_either_side(share, events, others):
+    table = samples(20, 40)
+    splits = split(table, kind="hold-out", test_share=share, repeats=3)
+    assert folds_of(splits) == [(1, 1), (2, 1), (3, 1)]
+    for repeat in (1, 2, 3):
+        tested = patients_tested(splits, repeat)
+        assert sum(p < "p020" for p in tested) == events
+        assert sum(p >= "p020" for p in tested) == others
+        assert len(inner_folds_of(splits, repeat=repeat, fold=1)) >= 2
+    assert patients_tested(splits, 1) != patients_tested(splits, 2)
+
+
+def test_each_site_is_left_out_once_and_small_ones_together():
+    """Patients by number modulo 10: sites a (0 to 4), b (5 to 7), c (8), d (9); c and d are too small alone."""
+    table = at_sites(samples(20, 20), lambda p: "aaaaabbbcd"[int(p[1:]) % 10])
+    splits = split(table, kind="site")
+    site = dict(zip(table["patient"].to_pylist(), table["site"].to_pylist(), strict=True))
+    left_out = [{site[p] for p in patients_tested(splits, fold=fold)} for _, fold in folds_of(splits)]
+    assert left_out == [{"a"}, {"b"}, {"c", "d"}]
+
+
+def test_a_site_with_one_class_is_a_part_of_its_own():
+    table = at_sites(samples(12, 18), lambda p: "a" if p < "p006" else "b" if p < "p020" else "c")
+    splits = split(table, kind="site")
+    assert [len(patients_tested(splits, fold=fold)) for _, fold in folds_of(splits)] == [14, 16]
+
+
+@pytest.mark.parametrize(
+    ("site_of", "message"),
+    [
+        (lambda p: "a", "all patients are in one part, 'a'"),
+        (lambda p: "" if p < "p003" else "a" if p < "p010" else "b", "3 of 20 patients have no value"),
+        (lambda p: "a" if p < "p008" else "b", "training part of fold 1: 2 with and 10 without"),
+    ],
+)
+def test_sites_that_cannot_be_left_out_are_refused(site_of, message):
+    with pytest.raises(AnalysisRefused, match=message):
+        split(at_sites(samples(10, 10), site_of), kind="site")
+
+
+def test_a_column_of_fold_numbers_is_taken_at_its_word():
+    table = with_column(samples(12, 12), "clinical.part", lambda p: float(int(p[1:]) % 12 + 1))
+    splits = split(table, kind="column", column="part", repeats=5)
+    assert folds_of(splits) == [(1, fold) for fold in range(1, 13)]  # 10 after 9, not after 1
+    assert patients_tested(splits, fold=10) == {"p009", "p021"}
+
+
+def test_a_column_of_train_and_test_is_one_division():
+    table = with_column(samples(12, 12), "clinical.part", lambda p: "Test" if int(p[1:]) % 3 == 0 else "train")
+    splits = split(table, kind="column", column="part")
+    assert folds_of(splits) == [(1, 1)]
+    assert patients_tested(splits) == {f"p{at:03d}" for at in range(0, 24, 3)}
+
+
+def test_a_column_that_is_not_there_names_the_nearest():
+    table = with_column(samples(12, 12), "clinical.part", lambda p: "train")
+    with pytest.raises(ConfigError, match=r"Did you mean 'clinical\.part'"):
+        split(table, kind="column", column="parts")
+
+
+def test_a_test_part_of_one_class_only_gives_no_auc_and_is_refused():
+    table = with_column(samples(12, 12), "clinical.part", lambda p: "test" if p < "p004" else "train")
+    with pytest.raises(AnalysisRefused, match="no test part holds patients of both classes"):
+        split(table, kind="column", column="part")
+
+
+# --- the division of a paper
+
+
+def published(table, **wanted):
+    return make_splits(table, Splits(), analysis="a", cohort="c", procedure=AS_PUBLISHED, published=Published(**wanted))
+
+
+def test_lesions_of_a_patient_fall_apart_only_where_the_paper_divided_lesions():
+    table = samples(30, 30, lesions=4)
+    for by, divided in (("patient", False), ("sample", True)):
+        rows = published(table, split="folds", by=by, repeats=1).to_pylist()
+        parts = {}
+        for row in rows:
+            parts.setdefault((row["fold"], row["patient"]), set()).add(row["part"])
+        assert any(len(found) == 2 for found in parts.values()) == divided
+        tested = sorted(row["sample"] for row in rows if row["part"] == "test")
+        assert tested == sorted(table["sample"].to_pylist())
+
+
+def test_a_published_hold_out_has_the_share_and_repeats_of_the_paper():
+    splits = published(samples(37, 69), test_share=0.2, repeats=3)
+    assert folds_of(splits) == []  # the nested procedure is another one
+    assert folds_of(splits, AS_PUBLISHED) == [(1, 1), (2, 1), (3, 1)]
+    assert len(patients_tested(splits, procedure=AS_PUBLISHED)) == 7 + 14
+
+
+@pytest.mark.parametrize(("choose_on", "inner"), [("test", []), ("inner", [1, 2, 3, 4, 5])])
+def test_a_paper_has_inner_folds_only_where_it_chose_inside(choose_on, inner):
+    splits = published(samples(20, 20), choose_on=choose_on)
+    assert inner_folds_of(splits, repeat=1, fold=1, procedure=AS_PUBLISHED) == inner
+
+
+def test_procedures_in_one_table_do_not_mix():
+    table = samples(12, 12)
+    both = pa.concat_tables([split(table), published(table)])
+    assert folds_of(both) == folds_of(split(table))
+    nested, paper = (training(table, both, repeat=1, fold=1, procedure=p) for p in ("nested", AS_PUBLISHED))
+    assert nested.samples == training(table, split(table), repeat=1, fold=1).samples
+    assert nested.samples != paper.samples
