@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,16 +73,15 @@ def _telling(X: FloatArray) -> list[int]:
 
 def _equal_pairs(X: FloatArray, telling: list[int]) -> Iterator[tuple[int, int]]:
     """Pairs of rows that are equal in all columns where both have a value."""
-    within = EQUAL * np.nanstd(X[:, telling], axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # columns without any value
+        within = EQUAL * np.nanstd(X, axis=0)
     few = X[:, telling]
     for one in range(len(X) - 1):
-        near = _same(few[one], few[one + 1 :], within)
+        near = _same(few[one], few[one + 1 :], within[telling])
         for other in (np.flatnonzero(near) + one + 1).tolist():
             both = ~np.isnan(X[one]) & ~np.isnan(X[other])
-            columns = X[:, both]
-            if 2 * both.sum() < X.shape[1]:
-                continue
-            if _same(columns[one], columns[other : other + 1], EQUAL * np.nanstd(columns, axis=0))[0]:
+            if 2 * both.sum() >= X.shape[1] and (np.abs(X[one] - X[other]) <= within)[both].all():
                 yield one, other
 
 
