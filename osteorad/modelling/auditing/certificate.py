@@ -11,12 +11,13 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from osteorad.cohort.splits import AS_PUBLISHED, NESTED
 from osteorad.modelling.auditing.fits import check_noise_refit, check_training_rows
 from osteorad.modelling.auditing.permuted import check_permuted
 from osteorad.modelling.auditing.proxies import check_proxies
 from osteorad.modelling.auditing.roles import check_networks, check_patient_ids, check_roles
 from osteorad.modelling.auditing.rules import check_choice, check_threshold
-from osteorad.modelling.auditing.tables import AS_PUBLISHED, NESTED, AuditTables, Finding
+from osteorad.modelling.auditing.tables import AuditTables, Finding
 from osteorad.modelling.auditing.values import check_days, check_duplicates, check_standardised
 
 MOST_EVIDENCE = 20

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from osteorad.cohort.config import Recipe
-from osteorad.cohort.splits import OUTER
+from osteorad.cohort.splits import NESTED, OUTER
 from osteorad.modelling.learning.block import FloatArray, IntArray
 
 FoldKey = tuple[int, int, str]  # repeat, fold, variables
 Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
-NESTED, AS_PUBLISHED = "nested", "as-published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
