@@ -110,6 +110,7 @@ rule evaluate_analysis:
     input:
         predictions=f"{ANALYSIS}/predictions.parquet",
         selection=f"{ANALYSIS}/selection.parquet",
+        samples=f"{ANALYSIS}/samples.parquet",
         key=key_of("evaluate_analysis", "{analysis}"),
     output:
         evaluation=f"{ANALYSIS}/evaluation.json",

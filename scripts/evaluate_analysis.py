@@ -7,6 +7,7 @@ joblog.start(snakemake.log[0])
 evaluate_job(
     predictions=Path(snakemake.input.predictions),
     selection=Path(snakemake.input.selection),
+    samples=Path(snakemake.input.samples),
     params=snakemake.params.analysis,
     out=Path(snakemake.output.evaluation),
 )

@@ -125,6 +125,27 @@ def _splits(s: Scoped) -> Any:
     return {**recipe, "as_published": as_published(s.config, s.recipes, s.analysis)}
 
 
+def _evaluation(s: Scoped) -> Any:
+    a, r = s.analysis_settings, s.recipes[s.analysis]
+    used = {
+        "unit",
+        "aggregate",
+        "images",
+        "covariates",
+        "threshold",
+        "splits",
+        "published",
+        "bootstrap",
+        "comparisons",
+        "decision_thresholds",
+        "subgroup_minimum",
+    }
+    return {
+        "analysis": a.model_dump(mode="json", include={"cohort", "outcome_label", "subgroups"}),
+        "recipe": r.model_dump(mode="json", include=used),
+    }
+
+
 def _index(s: Scoped) -> Any:
     return {"title": s.config.title, "run": s.config.run}
 
@@ -149,7 +170,7 @@ RULES: dict[str, Key] = {
     "make_splits": Key("analysis", _splits),
     "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
-    "evaluate_analysis": Key("analysis", lambda s: s.recipes[s.analysis].bootstrap),
+    "evaluate_analysis": Key("analysis", _evaluation),
     "report_analysis": Key("analysis", _analysis, TEMPLATES),
     "write_index": Key("project", _index, TEMPLATES),
 }

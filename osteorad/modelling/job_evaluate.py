@@ -11,18 +11,13 @@ from typing import Any
 
 from osteorad.cohort.config import Analysis, Recipe
 from osteorad.files import read_parquet, write_json
-from osteorad.modelling.evaluation.evaluate import evaluate
+from osteorad.modelling.evaluation.evaluate import Tables, evaluate
 
 
-def evaluate_job(*, predictions: Path, selection: Path, params: Mapping[str, Any], out: Path) -> None:
-    """Evaluate an analysis from its predictions and write all numbers of its page."""
-    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
-    evaluation = evaluate(
-        read_parquet(predictions),
-        read_parquet(selection),
-        analysis=params["name"],
-        cohort=settings.cohort,
-        outcome_label=settings.outcome_label,
-        bootstrap=recipe.bootstrap,
+def evaluate_job(*, predictions: Path, selection: Path, samples: Path, params: Mapping[str, Any], out: Path) -> None:
+    """Evaluate an analysis and write all numbers of its page."""
+    tables = Tables(
+        predictions=read_parquet(predictions), selection=read_parquet(selection), samples=read_parquet(samples)
     )
-    write_json(out, evaluation)
+    recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
+    write_json(out, evaluate(tables, recipe=recipe, settings=settings, analysis=params["name"]))

@@ -10,26 +10,27 @@ Frame
                 measured figures ('95 % interval; covers 86 to 93 % in simulations'), setting says of what simulations.
                 Keys: nadeau-bengio, patient-bootstrap, delong, obuchowski, wilson
     counts      patients, samples, sample_events, most_samples (largest number of samples of a patient), events,
-                non_events, minority, minority_needed, repeats, folds, fits; all but samples and sample_events of patients
+                non_events, minority, minority_needed, repeats, folds, fits; events and minority are of patients
 
 Performance (from predictions.parquet alone)
     primary     measured + se, df, n_folds, method, formula, estimand, coverage, interval, headline (bool),
                 folds [{repeat, fold, auc, n, events, model}]
     models      [{variables, model, label, chosen_in, fits, auc {measured, se, df}, pooled_auc, brier, sensitivity,
-                specificity}]; first the procedure (radiomics, 'chosen'), its models, then combined, clinical, metabolic,
-                volume, site, prevalence as far as they were run
+                specificity}]; first the procedure (radiomics, 'chosen'), its models, then combined, clinical,
+                metabolic, volume, site, prevalence as far as they were run
     differences [{of, against, estimate, low, high, se, df, p, p_holm, verdict (better | worse | not_shown), method}];
                 `of` radiomics, or combined in the row combined against clinical. AUC within folds, paired
     multiplicity {method 'Holm', comparisons: how many rows, level 0.05}
     roc         fpr [], tpr [], low [], high [], auc measured, label, bootstrap, bootstrap_used, within_folds []
-    calibration slope, intercept, in_the_large, brier, scaled_brier, ici: each measured; curve [{predicted, observed}],
+    calibration slope, intercept, in_the_large, brier, scaled_brier, ici: each measured (ici without limits, because no
+                interval of it covers); curve [{predicted, observed}],
                 bins [{predicted, observed, k, n, low, high}], rug [{probability, outcome}], label,
                 hosmer_lemeshow {chi2, df, p, groups, n, repeat, note} | null: a footnote
     decision    thresholds [], curves [{name, label, net_benefit [], low [], high []}] (name: radiomics, combined,
                 clinical, volume), all [] (treat all; treat none is 0), prevalence, events, n, label,
-                added [{of, against, estimate [], low [], high []}]: difference of two curves, the pairs of `differences`
+                added [{of, against, estimate [], low [], high []}]: difference of two curves, pairs of `differences`
     confusion   rule, label, repeats [{repeat, tp, fp, fn, tn}], measures [{name (sensitivity, specificity, ppv, npv,
-                accuracy, f1), measured, k, n, wilson_low, wilson_high, by_repeat [{k, n}]}]; k of n of the first repeat;
+                accuracy, f1), measured, k, n, wilson_low, wilson_high, by_repeat [{k, n}]}]; k of n: first repeat;
                 f1: k = 2 tp, n = 2 tp + fp + fn, no proportion, so no Wilson interval
     subgroups   {minimum, label, rows [{variable, level, patients, n, events, auc, low, high, note}]}; auc null and note
                 the reason where patients are fewer than the minimum or a class is absent; n and events of samples
@@ -41,8 +42,8 @@ Performance (from predictions.parquet alone)
     controls    {permuted {n, mean, low, high (interval of the mean), range_low, range_high (central 95 % of values),
                 values [], real, p, model, label} | null, shuffled: a row as of `models` | null}
     published   null, or {auc, sd, low, high (smallest and largest division), divisions, values [], chosen
-                {model: times}, models [{model, label, auc, sd, low, high, chosen_in}], choice (text), permuted {auc, sd,
-                low, high, values []} | null, leaks [{code, text}], nested (estimate of primary), gap (auc - nested)}
+                {model: times}, models [{model, label, auc, sd, low, high, chosen_in}], choice (text), permuted {auc,
+                sd, low, high, values []} | null, leaks [{code, text}], nested (estimate of primary), gap (to it)}
     selection   fits, candidates, distinct, mean_features, stability measured, features [{feature, times, fits, share,
                 mean_rank}]
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NAMES = {"volume": "the volume of the ROI alone", "clinical": "the clinical covariates alone"}
+NAMES = {
+    "volume": "the volume of the ROI alone",
+    "clinical": "the clinical covariates alone",
+    "combined": "the covariates with the Rad-score",
+    "metabolic": "the metabolic parameters alone",
+    "site": "the site alone",
+    "prevalence": "the prevalence",
+}
 CHANCE = 0.5
 
 
 def answer(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Pieces of the answer and its sentences, from an evaluation without one."""
     primary, counts = evaluation["primary"], evaluation["counts"]
-    against = {row["against"]: row for row in evaluation["differences"]}
+    rows = {(row["of"], row["against"]): row for row in evaluation["differences"]}
     kind = "too_few_events" if evaluation["too_few_events"] else "result"
     pieces = {
         "kind": kind,
@@ -22,10 +29,11 @@ def answer(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         "events": counts["events"],
         "patients": counts["patients"],
         "beats_chance": _over_chance(primary),
-        "beats_volume": _beats(against.get("volume")),
-        "beats_clinical": _beats(against.get("clinical")),
+        "beats_volume": _beats(rows.get(("radiomics", "volume"))),
+        "beats_clinical": _beats(rows.get(("radiomics", "clinical"))),
+        "adds_to_clinical": _beats(rows.get(("combined", "clinical"))),
     }
-    sentences = _too_few(evaluation) if kind == "too_few_events" else _result(evaluation, pieces, against)
+    sentences = _too_few(evaluation) if kind == "too_few_events" else _result(evaluation, pieces)
     return {**pieces, "sentences": sentences}
 
 
@@ -46,32 +54,58 @@ def _beats(difference: Mapping[str, Any] | None) -> str:
 def _too_few(evaluation: Mapping[str, Any]) -> list[str]:
     counts, primary = evaluation["counts"], evaluation["primary"]
     scarce = "events" if counts["events"] <= counts["non_events"] else "patients without the event"
+    first = f"Too few {scarce}: {counts['minority']} of {counts['minority_needed']}. No AUC is given as an answer."
+    if evaluation["procedure"] == "external":
+        return [first, f"The frozen model ran on {counts['patients']} patients with an AUC of {_with_range(primary)}."]
     return [
-        f"Too few {scarce}: {counts['minority']} of {counts['minority_needed']}. No AUC is given as an answer.",
-        f"The procedure ran on {counts['patients']} patients; its mean fold AUC of {_two(primary['estimate'])} "
-        f"({_range(primary)}) shows that it works, not that it predicts.",
+        first,
+        f"The procedure ran on {counts['patients']} patients; its mean fold AUC of {_with_range(primary)} shows that "
+        "it works, not that it predicts.",
     ]
 
 
-def _result(evaluation: Mapping[str, Any], pieces: Mapping[str, Any], against: Mapping[str, Any]) -> list[str]:
-    counts, primary = evaluation["counts"], evaluation["primary"]
-    first = (
-        f"AUC {_two(primary['estimate'])} (95 % interval {_range(primary)}) for {evaluation['outcome_label']}, "
-        f"from {counts['events']} events in {counts['patients']} patients."
-    )
+def _result(evaluation: Mapping[str, Any], pieces: Mapping[str, Any]) -> list[str]:
     chance = {
         "yes": "This is better than chance.",
         "no": "This is worse than chance: look for a mistake in the data before reading on.",
         "not_shown": "The interval holds 0.50: better than chance is not shown.",
+        "not_applicable": "There is no interval, so better than chance is not shown.",
     }[pieces["beats_chance"]]
-    return [first, chance, *(_against(row) for row in against.values() if row["estimate"] is not None)]
+    rows = [row for row in evaluation["differences"] if row["estimate"] is not None]
+    compared = [_compared(row, evaluation["multiplicity"]["comparisons"]) for row in rows]
+    return [_headline(evaluation), *_patients(evaluation), chance, *compared]
 
 
-def _against(row: Mapping[str, Any]) -> str:
-    name, numbers = (
-        NAMES[row["against"]],
-        f"difference {_two(row['estimate'], signed=True)}, {_range(row, signed=True)}",
+def _headline(evaluation: Mapping[str, Any]) -> str:
+    counts, primary = evaluation["counts"], evaluation["primary"]
+    whose = "of the frozen model in this cohort " if evaluation["procedure"] == "external" else ""
+    known = "(no interval)" if primary["low"] is None else f"(95 % interval {_range(primary)})"
+    samples = f" ({counts['samples']} lesions)" if evaluation["unit"] == "lesion" else ""
+    return (
+        f"AUC {_two(primary['estimate'])} {known} {whose}for {evaluation['outcome_label']}, "
+        f"from {counts['events']} events in {counts['patients']} patients{samples}."
     )
+
+
+def _patients(evaluation: Mapping[str, Any]) -> list[str]:
+    """What lesions say about their patients."""
+    told = evaluation["patient_level"]
+    if told is None or told["auc"]["estimate"] is None:
+        return []
+    return [f"This is the AUC of lesions; that of patients is {_with_range(told['auc'])}."]
+
+
+def _compared(row: Mapping[str, Any], comparisons: int) -> str:
+    name = NAMES[row["against"]]
+    numbers = f"difference {_two(row['estimate'], signed=True)}, {_range(row, signed=True)}"
+    if comparisons > 1 and row["p_holm"] is not None:
+        numbers += f"; P {_p(row['p_holm'])} after Holm over {comparisons} comparisons"
+    if (row["of"], row["against"]) == ("combined", "clinical"):
+        return {
+            "better": f"The Rad-score adds to the clinical covariates ({numbers}).",
+            "worse": f"With the Rad-score the clinical covariates predict worse ({numbers}).",
+            "not_shown": f"That the Rad-score adds to the clinical covariates is not shown ({numbers}).",
+        }[row["verdict"]]
     return {
         "better": f"It is better than {name} ({numbers}).",
         "worse": f"It is worse than {name} ({numbers}).",
@@ -89,5 +123,13 @@ def _two(value: float | None, *, signed: bool = False) -> str:
     return "+" + text if signed and text != "0.00" else text
 
 
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _range(row: Mapping[str, Any], *, signed: bool = False) -> str:
     return f"{_two(row['low'], signed=signed)} to {_two(row['high'], signed=signed)}"
+
+
+def _with_range(row: Mapping[str, Any]) -> str:
+    return f"{_two(row['estimate'])} ({_range(row)})"

@@ -38,6 +38,7 @@ def run(toy, folder: Path) -> None:
     evaluate_job(
         predictions=paths["predictions"],
         selection=paths["selection"],
+        samples=paths["samples"],
         params=params,
         out=folder / "evaluation.json",
     )
