@@ -179,7 +179,7 @@ def simulate_nested(
     found["pooled AUC, patient bootstrap"] = _of(pooled, float(np.mean(main["truth"])))
     sources = ((repeats, once), (repeats, weights), (whole, many))
     numbers = [calibration_numbers(rows, w) for rows, w in sources]
-    for number in ("brier", "slope", "in_the_large", "ici"):
+    for number in ("brier", "slope", "in_the_large"):
         told = measured(float(numbers[0][number][0]), numbers[1][number])
         found[f"{number}, patient bootstrap"] = _of(told, float(numbers[2][number][0]))
     for number in ("sensitivity", "specificity"):

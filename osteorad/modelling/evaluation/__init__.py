@@ -57,7 +57,7 @@ Samples (from samples.parquet)
                 needed_events, have, have_events, events_per_parameter, enough (bool)}], note}; variables: radiomics
                 (all candidate columns), clinical (columns after coding)
     optimism    null, or {variables 'clinical', model, label, predictors, patients, events, bootstraps, apparent,
-                optimism, corrected, slope, b632, b632plus, note}: AUC
+                optimism, corrected, slope, b632plus, note}: AUC
 
 External (job of the kind external; keys of the frame, primary, confusion, calibration, decision, waterfall, counts,
     patient_level, subgroups as above; models, differences, controls, published, selection, optimism empty or null)

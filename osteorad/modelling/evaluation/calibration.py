@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from osteorad.modelling.evaluation.bootstrap import CONDITIONAL, everyone, measured
-from osteorad.modelling.evaluation.rows import LEAST_PROBABILITY, TestRows
+from osteorad.modelling.evaluation.rows import TestRows
 from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.statistics.calibration import LEAST_PROBABILITY, smooth_curve
 from osteorad.modelling.statistics.hosmer_lemeshow import hosmer_lemeshow
 from osteorad.modelling.statistics.metrics import (
     calibration_in_the_large,
@@ -19,8 +20,7 @@ from osteorad.modelling.statistics.metrics import (
     wilson,
 )
 
-NUMBERS = ("slope", "intercept", "in_the_large", "brier", "scaled_brier", "ici")
-SPAN = 0.75
+NUMBERS = ("slope", "intercept", "in_the_large", "brier", "scaled_brier")
 POINTS = 51
 NO_SPREAD = 1e-9
 HL_GROUPS = 10
@@ -38,9 +38,8 @@ def calibration(repeats: Sequence[TestRows], weights: FloatArray) -> dict[str, A
     first = repeats[0]
     return {
         **{name: measured(float(point[name][0]), drawn[name]) for name in NUMBERS},
-        # A distance cannot be negative, so chance raises it, and a bootstrap sample raises it again.
-        "ici": {"estimate": float(point["ici"][0]), "low": None, "high": None},
-        "curve": smooth_curve(outcome, probability),
+        "ici": {"estimate": ici(repeats), "low": None, "high": None},
+        "curve": curve_of(outcome, probability),
         "bins": calibration_bins(first.outcome, first.probability),
         "rug": [
             {"probability": float(p), "outcome": int(y)}
@@ -79,7 +78,7 @@ def calibration_numbers(repeats: Sequence[TestRows], weights: FloatArray) -> dic
         share = (w * rows.outcome).sum(axis=1) / total
         with np.errstate(invalid="ignore", divide="ignore"):
             scaled = 1 - brier / (share * (1 - share))
-        values = (slope, intercept, _in_the_large(rows.outcome, p, w), brier, scaled, ici(rows.outcome, p, w))
+        values = (slope, intercept, _in_the_large(rows.outcome, p, w), brier, scaled)
         for name, value in zip(NUMBERS, values, strict=True):
             found[name].append(value)
     return {name: np.asarray(np.mean(values, axis=0)) for name, values in found.items()}
@@ -97,55 +96,31 @@ def _in_the_large(outcome: IntArray, p: FloatArray, weights: FloatArray) -> Floa
     return np.where(np.abs(shift) > 20, np.nan, shift)
 
 
-def ici(outcome: IntArray, probability: FloatArray, weights: FloatArray) -> FloatArray:
-    """Integrated calibration index (Austin & Steyerberg 2019): mean distance of smooth observed share and prediction.
-
-    weights : shape (draws, rows). The smooth curve is that of `smooth_curve`, at 51 points over all predictions and by
-    straight lines between them; the reach of its windows is that of the data themselves in every draw.
-    """
-    low, high = float(probability.min()), float(probability.max())
-    total = weights.sum(axis=1)
-    if high - low < NO_SPREAD:
-        return np.asarray(np.abs(weights @ outcome / total - probability[0]))
-    at = np.linspace(low, high, POINTS)
-    observed = _smooth(outcome, probability, weights, at)
-    step = (probability - low) / (high - low) * (POINTS - 1)
-    left = np.minimum(step.astype(np.int64), POINTS - 2)
-    part = step - left
-    fitted = observed[:, left] * (1 - part) + observed[:, left + 1] * part
-    return np.asarray((weights * np.abs(fitted - probability)).sum(axis=1) / total)
-
-
-def smooth_curve(outcome: IntArray, probability: FloatArray) -> list[dict[str, float]]:
-    """Observed share by predicted probability: local lines with tricube weights (Cleveland 1979), at 51 points.
+def curve_of(outcome: IntArray, probability: FloatArray) -> list[dict[str, float]]:
+    """Observed share by predicted probability (`statistics.calibration.smooth_curve`), at 51 points.
 
     Drawn between the 1st and 99th percentile of the predictions; empty where the predictions have no spread.
     """
     low, high = np.percentile(probability, [1, 99])
     if high - low < NO_SPREAD:
         return []
+    order = np.argsort(probability, kind="stable")
+    observed = smooth_curve(probability, outcome.astype(float))[order]
     at = np.linspace(low, high, POINTS)
-    observed = _smooth(outcome, probability, np.ones((1, len(outcome))), at)[0]
-    return [{"predicted": float(x), "observed": float(y)} for x, y in zip(at, observed, strict=True)]
+    shown = np.clip(np.interp(at, probability[order], observed), 0.0, 1.0)
+    return [{"predicted": float(x), "observed": float(y)} for x, y in zip(at, shown, strict=True)]
 
 
-def _smooth(outcome: IntArray, probability: FloatArray, weights: FloatArray, at: FloatArray) -> FloatArray:
-    """Local lines through outcomes at the points `at`, cut off at 0 and 1; shape (draws, points).
+def ici(repeats: Sequence[TestRows]) -> float:
+    """Integrated calibration index (Austin & Steyerberg 2019): mean distance of probability and smooth observed share.
 
-    Windows hold three quarters of the rows.
+    Mean over repeats. It has no interval: a distance cannot be negative, so chance raises it, and chance raises it again
+    in every bootstrap sample.
     """
-    neighbours = max(2, int(np.ceil(SPAN * len(probability))))
-    x = probability[None, :] - at[:, None]
-    distance = np.abs(x)
-    reach = np.maximum(np.sort(distance, axis=1)[:, neighbours - 1], 1e-9) * 1.0001
-    kernel = np.clip(1 - (distance / reach[:, None]) ** 3, 0, None) ** 3
-    s0, s1, s2 = (weights @ (kernel * x**power).T for power in (0, 1, 2))
-    t0, t1 = (weights @ (kernel * x**power * outcome).T for power in (0, 1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        spread = s0 * s2 - s1**2
-        flat = spread <= 1e-12 * s0 * s2
-        line = (s2 * t0 - s1 * t1) / spread
-        return np.clip(np.where(flat, t0 / s0, line), 0.0, 1.0)
+    distances = [
+        np.abs(rows.probability - smooth_curve(rows.probability, rows.outcome.astype(float))) for rows in repeats
+    ]
+    return float(np.mean([distance.mean() for distance in distances]))
 
 
 def calibration_bins(outcome: IntArray, probability: FloatArray) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from osteorad.modelling.evaluation.controls import controls
 from osteorad.modelling.evaluation.coverage import INTERVALS, NADEAU_BENGIO, PATIENT_BOOTSTRAP, WILSON, described
 from osteorad.modelling.evaluation.decision import decision_curves
 from osteorad.modelling.evaluation.frequency import selection_frequency
-from osteorad.modelling.evaluation.optimism import clinical_design
+from osteorad.modelling.evaluation.optimism import clinical_design, clinical_optimism
 from osteorad.modelling.evaluation.patient_level import patient_level
 from osteorad.modelling.evaluation.planning import sample_size
 from osteorad.modelling.evaluation.published import published
@@ -179,4 +179,5 @@ def sample_facts(tables: Tables, *, recipe: Recipe, analysis: str) -> dict[str, 
         "table_one": table_one(samples, f"{recipe.images[0]}.{VOLUME}"),
         "missing": missing_values(samples),
         "sample_size": sample_size(patients=patients, events=events, parameters=parameters),
+        "optimism": clinical_optimism(design, seed=seed_from(f"{analysis}/optimism")),
     }

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.statistics.calibration import LEAST_PROBABILITY
 from osteorad.modelling.statistics.metrics import auc, logit
-
-LEAST_PROBABILITY = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from osteorad.modelling.evaluation.bootstrap import draw_weights, everyone, measured
-from osteorad.modelling.evaluation.calibration import calibration, calibration_bins, ici, smooth_curve
+from osteorad.modelling.evaluation.calibration import calibration, calibration_bins, curve_of, ici
 from osteorad.modelling.evaluation.confusion import measure, waterfall
 from osteorad.modelling.evaluation.decision import decision_curves
 from osteorad.modelling.evaluation.roc import areas, roc_curve
@@ -73,33 +73,24 @@ def test_an_interval_needs_half_of_the_draws():
 # --- calibration -----------------------------------------------------------------------------------------------------
 
 
-def test_smooth_curve_of_calibrated_predictions_is_near_the_diagonal(sure):
-    curve = smooth_curve(sure.outcome, sure.probability)
+def test_curve_of_calibrated_predictions_is_near_the_diagonal(sure):
+    curve = curve_of(sure.outcome, sure.probability)
     assert len(curve) == 51
     assert max(abs(point["observed"] - point["predicted"]) for point in curve) < 0.06
-    steep = smooth_curve(sure.outcome, expit(3 * sure.score))
+    steep = curve_of(sure.outcome, expit(3 * sure.score))
     assert max(abs(point["observed"] - point["predicted"]) for point in steep) > 0.1
-    assert smooth_curve(sure.outcome, np.full(4000, 0.4)) == []
-
-
-def test_smooth_curve_of_a_straight_line_is_that_line():
-    x = np.linspace(0.1, 0.9, 200)
-    curve = smooth_curve(0.2 + 0.5 * x, x)
-    assert [point["observed"] for point in curve] == pytest.approx([0.2 + 0.5 * point["predicted"] for point in curve])
+    assert curve_of(sure.outcome, np.full(4000, 0.4)) == []
 
 
 def test_ici_is_the_mean_distance_to_the_smooth_curve(sure):
-    once = np.ones((1, 4000))
-    assert ici(sure.outcome, sure.probability, once)[0] < 0.02
-    steep = expit(3 * sure.score)
-    assert ici(sure.outcome, steep, once)[0] == pytest.approx(np.abs(steep - sure.probability).mean(), abs=0.02)
-    share = sure.outcome.mean()
-    assert ici(sure.outcome, np.full(4000, 0.9), once)[0] == pytest.approx(0.9 - share)
-    line = np.linspace(0.1, 0.9, 200)
-    assert ici(line + 0.05, line, np.ones((1, 200)))[0] == pytest.approx(0.05)
+    assert ici([sure]) < 0.02
+    steep = rows_with(sure.outcome, expit(3 * sure.score))
+    distance = np.abs(steep.probability - sure.probability).mean()
+    assert ici([steep]) == pytest.approx(distance, abs=0.02)
+    assert ici([sure, steep]) == pytest.approx((ici([sure]) + ici([steep])) / 2)
 
 
-def test_ici_has_no_interval_because_none_covers(sure):
+def test_ici_has_no_interval(sure):
     rows = [rows_with(sure.outcome[:100], sure.probability[:100])]
     told = calibration(rows, draw_weights(100, 50, seed=1))
     assert told["ici"]["estimate"] > 0
