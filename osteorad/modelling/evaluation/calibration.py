@@ -114,13 +114,11 @@ def curve_of(outcome: IntArray, probability: FloatArray) -> list[dict[str, float
 def ici(repeats: Sequence[TestRows]) -> float:
     """Integrated calibration index (Austin & Steyerberg 2019): mean distance of probability and smooth observed share.
 
-    Mean over repeats. It has no interval: a distance cannot be negative, so chance raises it, and chance raises it again
-    in every bootstrap sample.
+    Mean over repeats. It has no interval: a distance cannot be negative, so chance raises it, and raises it again in
+    every bootstrap sample.
     """
-    distances = [
-        np.abs(rows.probability - smooth_curve(rows.probability, rows.outcome.astype(float))) for rows in repeats
-    ]
-    return float(np.mean([distance.mean() for distance in distances]))
+    smooth = [smooth_curve(rows.probability, rows.outcome.astype(float)) for rows in repeats]
+    return float(np.mean([np.abs(rows.probability - y).mean() for rows, y in zip(repeats, smooth, strict=True)]))
 
 
 def calibration_bins(outcome: IntArray, probability: FloatArray) -> list[dict[str, Any]]:
