@@ -9,6 +9,7 @@ rule collect_cohort:
         images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
         masks=of_patients(f"{COHORT}/masks/manual/{{patient}}/masks.json"),
         clinical=lambda wc: PLAN.clinical(wc.cohort),
+        lesions=lambda wc: PLAN.lesions(wc.cohort, "lesions.json"),
         key=key_of("collect_cohort"),
     output:
         patients=f"{COHORT}/patients.parquet",

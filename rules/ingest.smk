@@ -37,6 +37,7 @@ rule deidentify_contours:
         key=key_of("deidentify_contours"),
     output:
         manifest=f"{COHORT}/dicom/{{patient}}/contours.json",
+        names=f"{PRIVATE}/{{cohort}}/contours/{{patient}}.json",
     log:
         "logs/deidentify_contours/{cohort}/{patient}.log",
     benchmark:
@@ -133,6 +134,37 @@ rule import_clinical:
         source=lambda wc: PLAN.source_params(wc.cohort),
     script:
         "../scripts/import_clinical.py"
+
+
+# sees identity: contours under their own names; writes numbers of lesions, 0 and 1, and texts of known words
+rule import_lesions:
+    input:
+        table=lambda wc: PLAN.lesion_table(wc.cohort),
+        images=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
+        contours=of_patients(f"{COHORT}/dicom/{{patient}}/contours.json"),
+        masks=of_patients(f"{COHORT}/masks/manual/{{patient}}/masks.json"),
+        names=lambda wc: PLAN.contour_names(wc.cohort, PATIENTS[wc.cohort]),
+        files=lambda wc: PLAN.manual_files(wc.cohort, PATIENTS[wc.cohort]),
+        key=key_of("import_lesions"),
+    output:
+        table=f"{COHORT}/lesions.parquet",
+        account=f"{COHORT}/lesions.json",
+    log:
+        "logs/import_lesions/{cohort}.log",
+    benchmark:
+        "benchmarks/import_lesions/{cohort}.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        settings=lambda wc: PLAN.lesion_settings(wc.cohort),
+        source=lambda wc: PLAN.source_params(wc.cohort),
+        folder=lambda wc: PLAN.contour_folder(wc.cohort, "manual", "{patient}"),
+    script:
+        "../scripts/import_lesions.py"
 
 
 rule convert_images:

@@ -11,6 +11,7 @@ collect_cohort(
     images=[Path(p) for p in snakemake.input.images],
     masks=[Path(p) for p in snakemake.input.masks],
     clinical=Path(snakemake.input.clinical[0]) if snakemake.input.clinical else None,
+    lesions=Path(snakemake.input.lesions[0]) if snakemake.input.lesions else None,
     exclude=dict(snakemake.params.exclude),
     modalities=list(snakemake.params.modalities),
     out_patients=Path(snakemake.output.patients),

@@ -18,4 +18,5 @@ deidentify_patient(
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "contours"),
     source_root=source.folder,
+    names=Path(snakemake.output.names),
 )

@@ -15,12 +15,12 @@ from typing import Any
 from osteorad.cohort.clinical_table import ClinicalRow, days_of, has_times, outcome_at, outcome_values, read_rows
 from osteorad.cohort.config import Analysis, ClinicalTable
 from osteorad.cohort.forecast import Counts, Forecast, forecast, phantom_counts
+from osteorad.cohort.lesion_table import LesionRow, class_sizes, read_lesions
 from osteorad.cohort.load import FILE_NAME, Loaded, load
 from osteorad.cohort.tables import Table, lines_text, read_table
 from osteorad.errors import ConfigError, unknown_name
 
 MIN_PER_CLASS = 6  # two folds whose test parts hold 3 patients of each class
-LESION_COLUMNS = ("patient", "roi_name")
 SERIES_COLUMNS = ("series",)
 
 
@@ -67,7 +67,7 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
     for name, cohort in loaded.config.cohorts.items():
         if cohort.source == "phantom":
             continue
-        for table_check in (_clinical, _other_tables):
+        for table_check in (_clinical, _lesions, _series):
             found, remarks = table_check(loaded, name, known.get(name))
             problems += found
             notes += remarks
@@ -222,20 +222,41 @@ def _classes(place: str, values: list[int]) -> Iterator[str]:
 # --- the other tables -------------------------------------------------------------------------------------------------
 
 
-def _other_tables(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str], list[str]]:
-    settings = loaded.config.cohorts[cohort]
-    wanted: dict[tuple[str, ...], tuple[str | None, tuple[str, ...]]] = {("series",): (settings.series, SERIES_COLUMNS)}
-    if settings.lesions is not None:
-        wanted["lesions", "path"] = (settings.lesions.path, LESION_COLUMNS)
-    problems = []
-    for keys, (path, columns) in wanted.items():
-        if path is None:
-            continue
-        try:
-            header = read_table(loaded.path(path), path).header
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        place = loaded.located.where("cohorts", cohort, *keys)
-        problems += [unknown_name(f"column of {path}", name, header, place) for name in columns if name not in header]
-    return problems, []
+def _lesions(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str], list[str]]:
+    settings = loaded.config.cohorts[cohort].lesions
+    if settings is None:
+        return [], []
+    try:
+        table = read_table(loaded.path(settings.path), settings.path)
+    except ConfigError as error:
+        return error.problems, []
+    rows, problems = read_lesions(
+        table, settings, lambda *keys: loaded.located.where("cohorts", cohort, "lesions", *keys)
+    )
+    if not problems:
+        for name, analysis in loaded.config.analyses.items():
+            if analysis.cohort == cohort and loaded.recipes[name].outcome_of == "lesion":
+                problems += _lesion_classes(loaded.located.where("analyses", name, "outcome"), table, rows, known)
+    return list(dict.fromkeys(problems)), []
+
+
+def _lesion_classes(place: str, table: Table, rows: list[LesionRow], known: Known | None) -> Iterator[str]:
+    """Enough patients with a lesion of each outcome; a patient may have lesions of both."""
+    events, others = class_sizes([row for row in rows if known is None or row.source_patient_id in known.patients])
+    if min(events, others) < MIN_PER_CLASS:
+        yield (
+            f"{place}: {table.name} tells of {events} patients with a lesion of outcome 1 and {others} with one of 0. "
+            f"Wanted: at least {MIN_PER_CLASS} of each, for two folds with 3."
+        )
+
+
+def _series(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str], list[str]]:
+    path = loaded.config.cohorts[cohort].series
+    if path is None:
+        return [], []
+    try:
+        header = read_table(loaded.path(path), path).header
+    except ConfigError as error:
+        return error.problems, []
+    place = loaded.located.where("cohorts", cohort, "series")
+    return [unknown_name(f"column of {path}", name, header, place) for name in SERIES_COLUMNS if name not in header], []

@@ -36,6 +36,7 @@ class Collected:
     clinical: Mapping[str, Row] | None  # patient -> row of clinical.parquet; None where there is no table
     exclude: Mapping[str, str]
     modalities: Sequence[str]
+    lesions: Manifest | None = None  # account of the table of lesions
 
 
 def collect_cohort(
@@ -52,10 +53,12 @@ def collect_cohort(
     out_quarantine: Path,
     out_flow: Path,
     modalities: Sequence[str] = ("CT", "PT"),
+    lesions: Path | None = None,
 ) -> None:
     """Write patients.parquet, series.parquet, quarantine.parquet and flow.json of a cohort.
 
-    patients : pseudonyms of the source. exclude : pseudonym -> the configuration's reason.
+    patients : pseudonyms of the source. exclude : pseudonym -> the configuration's reason. lesions : the account of
+    the table of lesions, where there is one.
     Raises FlowError where a stage's numbers do not add up.
     """
     collected = Collected(
@@ -67,6 +70,7 @@ def collect_cohort(
         clinical=None if clinical is None else {row["patient"]: row for row in read_parquet(clinical).to_pylist()},
         exclude=exclude,
         modalities=modalities,
+        lesions=None if lesions is None else read_json(lesions),
     )
     series = series_rows(collected)
     people = patient_rows(collected)
@@ -105,12 +109,12 @@ def series_rows(collected: Collected) -> list[Row]:
 
 
 def quarantine_rows(collected: Collected) -> list[Row]:
-    """Everything that a manifest set aside or flagged."""
+    """Everything that a manifest set aside or flagged, and rows of the table of lesions that were not used."""
     return [
         {**row, "cohort": collected.cohort, "patient": manifest["patient"]}
         for manifest in (*collected.dicom, *collected.images, *collected.masks)
         for row in manifest["set_aside"]
-    ]
+    ] + [{**row, "cohort": collected.cohort} for row in (collected.lesions or {}).get("set_aside", ())]
 
 
 def patient_rows(collected: Collected) -> list[Row]:
@@ -169,7 +173,7 @@ def _patient_quarantine(people: Sequence[Row]) -> Iterator[Row]:
 
 
 def _quarantine_order(row: Row) -> tuple[str, ...]:
-    stages = ("files", "series", "masks", "patients")
+    stages = ("files", "series", "masks", "lesions", "patients")
     stage = str(stages.index(row["stage"])) if row["stage"] in stages else row["stage"]
     return (row["patient"], stage, row["session"], row["item"], row["reason"], row["detail"])
 
@@ -178,7 +182,7 @@ def _quarantine_order(row: Row) -> tuple[str, ...]:
 
 
 def flow(collected: Collected, series: Sequence[Row], people: Sequence[Row]) -> list[Row]:
-    """Stages files, series, images, masks, patients: unit, in, used, set aside by reason.
+    """Stages files, series, images, masks, lesions (of the table), patients: unit, in, used, set aside by reason.
 
     Raises FlowError where in is not used + set aside, or where a series has other files than its manifest.
     """
@@ -188,6 +192,7 @@ def flow(collected: Collected, series: Sequence[Row], people: Sequence[Row]) -> 
         _series_stage(collected, series),
         _images_stage(collected, series),
         _masks_stage(collected),
+        *([_lesions_stage(collected.lesions)] if collected.lesions is not None else []),
         _patients_stage(collected, people),
     ]
 
@@ -267,6 +272,10 @@ def _masks_stage(collected: Collected) -> Row:
         listed = len(manifest["masks"]) + sum(_set_aside([manifest], "masks").values())
         into += int(manifest.get("rois_in", listed))
     return _stage("masks", "contours", into, used, aside)
+
+
+def _lesions_stage(account: Manifest) -> Row:
+    return _stage("lesions", "rows", account["rows_in"], account["used"], _set_aside([account], "lesions"))
 
 
 def _patients_stage(collected: Collected, people: Sequence[Row]) -> Row:

@@ -52,7 +52,9 @@ RECIPES = ("zhu2024",)
 BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")
 
 # Our names of the clinical table's columns; everything else is a covariate and needs to stand in `keep`.
+LESION_COLUMNS = ("patient", "session", "date", "roi_name", "outcome", "location", "type")
 TABLE_COLUMNS = ("patient", "outcome", "index_date", "event_date", "last_seen", "event_day", "last_seen_day", "site")
+PHANTOM_SECOND_SET = "reader2"
 PHANTOM_COVARIATES = ("age_years", "er", "pr", "her2", "ki67", "subtype", "site")
 
 
@@ -86,6 +88,7 @@ class Phantom(Settings):
     slice_mm: float | None = Field(
         None, gt=0, description="Distance of CT slices in mm; null: the slices share 128 mm, T4 to T9."
     )
+    reader2: bool = Field(True, description="A second reader's contours of lesions and marrow, mask set reader2.")
     special_cases: bool = Field(
         True, description="Some patients with SEG, NRRD, second session, scout, reformat, second kernel."
     )
@@ -110,6 +113,14 @@ class Lesions(Settings):
 
     path: str = Field(
         ..., description="TSV, CSV or XLSX with patient, session or date, roi_name, outcome, location, type."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our name -> the table's own name of the column, where they differ (patient, roi_name, ...).",
+    )
+    words: list[str] = Field(
+        default_factory=list,
+        description="Words of location and type that may leave the private folder, beside resources/lesions/words.txt.",
     )
 
 
@@ -157,12 +168,13 @@ class Cohort(Settings):
     @model_validator(mode="before")
     @classmethod
     def _phantom_parts(cls, value: Any) -> Any:
-        """A phantom cohort has settings even where none are written, and the clinical table that it writes itself."""
+        """A phantom cohort has settings even where none are written, and the tables that it writes itself."""
         if not isinstance(value, dict) or value.get("source") != "phantom":
             return value
         written = {"path": "clinical.tsv", "columns": {"age_years": "age"}, "keep": list(PHANTOM_COVARIATES)}
         clinical = value.get("clinical") or written
-        return {**value, "phantom": value.get("phantom") or {}, "clinical": clinical}
+        lesions = value.get("lesions") or {"path": "lesions.tsv"}
+        return {**value, "phantom": value.get("phantom") or {}, "clinical": clinical, "lesions": lesions}
 
 
 # --- recipes ---------------------------------------------------------------------------------------------------------
@@ -421,7 +433,9 @@ class Analysis(Settings):
     )
     subgroups: list[str] = Field(default_factory=list, description="Covariates whose levels get numbers of their own.")
     image_window_days: tuple[int, int] | None = Field(
-        None, description="First and last day, counted from the index date, between which the image has to lie."
+        None,
+        description="First and last day, counted from the index date, between which the image has to lie; the recipe's "
+        "session is chosen among those inside.",
     )
     statements: dict[str, str] = Field(
         default_factory=dict, description="Item of a checklist, such as METRICS-2 -> what the authors state."

@@ -17,6 +17,7 @@ from osteorad.provenance import rule_key
 
 KEYS = "results/.state/keys"
 DICOM_DATA = ("resources/dicom/*",)
+LESION_WORDS = ("resources/lesions/*",)
 PRESETS = ("resources/presets/*.yaml", "resources/radiomics/*")
 TEMPLATES = ("osteorad/reporting/templates/*",)
 
@@ -112,9 +113,20 @@ def _analysis(s: Scoped) -> Any:
 def _samples(s: Scoped) -> Any:
     a, r = s.analysis_settings, s.recipes[s.analysis]
     return {
-        "analysis": a.model_dump(mode="json", include={"cohort", "outcome", "horizon_days"}),
+        "analysis": a.model_dump(mode="json", include={"cohort", "outcome", "horizon_days", "image_window_days"}),
         "recipe": r.model_dump(
-            mode="json", include={"unit", "session", "images", "roi", "mask_set", "preset", "covariates"}
+            mode="json",
+            include={
+                "unit",
+                "outcome_of",
+                "session",
+                "images",
+                "roi",
+                "mask_set",
+                "second_set",
+                "preset",
+                "covariates",
+            },
         ),
         "max_quarantined": s.config.cohorts[a.cohort].max_quarantined,
     }
@@ -158,6 +170,7 @@ RULES: dict[str, Key] = {
     "adopt_images": Key("cohort", lambda s: None, DICOM_DATA),
     "adopt_contours": Key("cohort", lambda s: None, DICOM_DATA),
     "import_clinical": Key("cohort", _cohort("clinical")),
+    "import_lesions": Key("cohort", _cohort("lesions"), LESION_WORDS),
     "convert_images": Key("cohort", _cohort("modalities", "kernel")),
     "draw_masks": Key("cohort", _cohort("rois")),
     "build_grid": Key("cohort", lambda s: None),

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.config import (
+    LESION_COLUMNS,
     MODELS,
+    PHANTOM_SECOND_SET,
     PRESETS,
     STEPS,
     TABLE_COLUMNS,
@@ -167,6 +169,9 @@ class _Checker:
         for keys, path in files.items():
             if path is not None and not (self.workdir / path).is_file():
                 yield f"{self._at(*at, *keys)}: the file '{path}' does not exist (seen from the working folder)."
+        for key in cohort.lesions.columns if cohort.lesions else ():
+            if key not in LESION_COLUMNS:
+                yield unknown_name("column", key, LESION_COLUMNS, self._at(*at, "lesions", "columns", key))
         if cohort.clinical is None:
             return
         for key in cohort.clinical.columns:
@@ -203,14 +208,18 @@ class _Checker:
 
     def analyses(self) -> Iterator[str]:
         for name, analysis in self.config.analyses.items():
-            yield from self._outcome(name, analysis)
             recipe, problems = self._recipe(name, analysis)
             yield from problems
+            if recipe is None or recipe[1].outcome_of == "patient":
+                yield from self._outcome(name, analysis)
             if recipe is not None:
                 self.recipes[name] = recipe[1]
                 yield from self._recipe_names(recipe[0], recipe[1])
                 yield from self._recipe_fits(recipe[0], recipe[1], analysis)
                 yield from self._division_fits(recipe[0], recipe[1], name)
+                yield from self._mask_sets(recipe[0], recipe[1], analysis)
+                if recipe[1].outcome_of == "lesion":
+                    yield from self._lesion_outcome(recipe[0], recipe[1], name, analysis)
 
     def _raw_names(self, key: str) -> Iterable[str]:
         raw = self.located.value.get(key) if isinstance(self.located.value, dict) else None
@@ -229,6 +238,23 @@ class _Checker:
         elif analysis.outcome not in {"outcome", *table.keep}:
             where = self._at("analyses", name, "outcome")
             yield unknown_name("outcome", analysis.outcome, {"outcome", *table.keep}, where)
+
+    def _lesion_outcome(self, located: Located, recipe: Recipe, name: str, analysis: Analysis) -> Iterator[str]:
+        """The outcome of each lesion, from the table of lesions."""
+        place = located.where("outcome_of")
+        if recipe.unit != "lesion":
+            yield f"{place}: outcomes of lesions need 'unit: lesion'; here a sample is a {recipe.unit}."
+        cohort = self.config.cohorts.get(analysis.cohort)
+        if cohort is not None and cohort.source != "table" and cohort.lesions is None:
+            yield (
+                f"{place}: cohort '{analysis.cohort}' has no table of lesions. "
+                "Wanted there:  lesions: {path: lesions.tsv}"
+            )
+        if cohort is not None and cohort.source != "table" and analysis.outcome != "outcome":
+            yield unknown_name("outcome", analysis.outcome, ["outcome"], self._at("analyses", name, "outcome"))
+        if analysis.horizon_days is not None:
+            where = self._at("analyses", name, "horizon_days")
+            yield f"{where}: the table of lesions holds no times, only 0 and 1. Remove it, or 'outcome_of: lesion'."
 
     def _recipe(self, name: str, analysis: Analysis) -> tuple[tuple[Located, Recipe] | None, list[str]]:
         """The recipe of an analysis with its overrides, and the place of each of its keys."""
@@ -295,8 +321,6 @@ class _Checker:
             if lacking := [need for need in IMAGE_NEEDS.get(image, ()) if need not in cohort.modalities]:
                 place = located.where("images", str(index))
                 yield f"{place}: '{image}' needs modality {lacking[0]}, which cohort '{analysis.cohort}' does not list."
-        if recipe.mask_set != "manual" and not (self.workdir / "contours" / recipe.mask_set).is_dir():
-            yield f"{located.where('mask_set')}: the folder 'contours/{recipe.mask_set}' does not exist."
         table = cohort.clinical
         for index, name in enumerate(recipe.covariates):
             place = located.where("covariates", str(index))
@@ -321,6 +345,22 @@ class _Checker:
         if column not in kept:
             place = located.where("splits", "column")
             yield unknown_name(f"covariate of cohort '{analysis.cohort}'", column, kept, place)
+
+    def _mask_sets(self, located: Located, recipe: Recipe, analysis: Analysis) -> Iterator[str]:
+        """Mask sets exist, and the second one is another reader's."""
+        if (cohort := self.config.cohorts.get(analysis.cohort)) is None:
+            return
+        present = {"manual"} | ({PHANTOM_SECOND_SET} if cohort.phantom and cohort.phantom.reader2 else set())
+        for key, name in (("mask_set", recipe.mask_set), ("second_set", recipe.second_set)):
+            if name is not None and name not in present and not (self.workdir / "contours" / name).is_dir():
+                yield f"{located.where(key)}: the folder 'contours/{name}' does not exist."
+        if recipe.second_set == recipe.mask_set:
+            yield f"{located.where('second_set')}: this is the recipe's own mask set. Wanted: a second reader's."
+        if recipe.second_set is None:
+            for index, step in enumerate(recipe.steps):
+                if step.step == "icc":
+                    place = located.where("steps", str(index), "step")
+                    yield f"{place}: 'icc' compares two readers. Wanted: 'second_set', a folder below contours/."
 
     # --- names
 

@@ -112,6 +112,30 @@ class Plan:
         """The pseudonymous clinical table, where the cohort has one."""
         return [f"results/cohorts/{cohort}/clinical.parquet"] if self.config.cohorts[cohort].clinical else []
 
+    def lesion_table(self, cohort: str) -> str:
+        """Path of the table of lesions: the phantom's own, or the configured one."""
+        if cohort not in self.sources:
+            return self._private(cohort, "source/lesions.tsv")
+        table = self.config.cohorts[cohort].lesions
+        assert table is not None
+        return table.path
+
+    def lesion_settings(self, cohort: str) -> dict[str, Any]:
+        """Settings of the table of lesions."""
+        table = self.config.cohorts[cohort].lesions
+        assert table is not None
+        return table.model_dump(mode="json")
+
+    def lesions(self, cohort: str, name: str) -> list[str]:
+        """A file that the table of lesions becomes, where the cohort has one."""
+        return [f"results/cohorts/{cohort}/{name}"] if self.config.cohorts[cohort].lesions else []
+
+    def contour_names(self, cohort: str, patients: Sequence[str]) -> list[str]:
+        """Private files of the contours' own names; none where the objects keep theirs."""
+        if self.config.cohorts[cohort].source == "deidentified":
+            return []
+        return [self._private(cohort, f"contours/{patient}.json") for patient in patients]
+
     def series_table(self, cohort: str) -> list[str]:
         """The table that overrides the choice of series, where there is one."""
         table = self.config.cohorts[cohort].series
@@ -120,7 +144,7 @@ class Plan:
     def contour_folder(self, cohort: str, mask_set: str, patient: str) -> str:
         """Folder of mask files that people drew for one patient."""
         if cohort not in self.sources:
-            return self._private(cohort, f"source/{patient}/masks")
+            return self._private(cohort, f"source/{patient}/masks" + ("" if mask_set == "manual" else f"-{mask_set}"))
         return f"contours/{mask_set}/{patient}"
 
     def contour_files(self, cohort: str, mask_set: str, patient: str) -> list[str]:
@@ -129,6 +153,10 @@ class Plan:
             return [self._private(cohort, f"source/{patient}/manifest.json")]
         folder = self.loaded.workdir / f"contours/{mask_set}/{patient}"
         return sorted(self._shown(p) for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+
+    def manual_files(self, cohort: str, patients: Sequence[str]) -> list[str]:
+        """Mask files of the set `manual` of all patients."""
+        return sorted({file for patient in patients for file in self.contour_files(cohort, "manual", patient)})
 
     def cohort_page(self, cohort: str) -> dict[str, Any]:
         """What the cohort page says of its settings, and versions."""
@@ -170,6 +198,24 @@ class Plan:
         """A feature table of the analysis' cohort, preset and mask set."""
         recipe = self.recipes[analysis]
         return self.of_cohort(analysis, f"features/{recipe.preset}/{recipe.mask_set}/{name}")
+
+    def second_features(self, analysis: str) -> list[str]:
+        """The feature table of a second reader's contours, where the recipe asks for one."""
+        recipe = self.recipes[analysis]
+        name = f"features/{recipe.preset}/{recipe.second_set}/features.parquet"
+        return [self.of_cohort(analysis, name)] if recipe.second_set else []
+
+    def mask_sets(self, cohort: str) -> list[str]:
+        """Mask sets that the cohort page and the active analyses of a cohort read."""
+        asked = [self.recipes[name] for name in self.loaded.targets[1] if self.config.analyses[name].cohort == cohort]
+        sets = {name for recipe in asked for name in (recipe.mask_set, recipe.second_set) if name}
+        return sorted({"manual"} | sets)
+
+    def lesion_outcomes(self, analysis: str) -> list[str]:
+        """What the table of lesions tells, where a sample is a lesion and the cohort has such a table."""
+        if self.recipes[analysis].unit != "lesion":
+            return []
+        return self.lesions(self.config.analyses[analysis].cohort, "lesions.parquet")
 
     def truth(self, analysis: str) -> list[str]:
         """What a phantom's generator states about itself, where the cohort is one."""
@@ -225,9 +271,11 @@ class Plan:
         wanted = ["results/index.html"]
         for cohort in self.loaded.targets[0]:
             base = f"results/cohorts/{cohort}"
+            mask_sets = self.mask_sets(cohort)
             for patient in patients[cohort]:
                 wanted += [f"{base}/dicom/{patient}/{part}.json" for part in ("images", "contours")]
-                wanted += [f"{base}/images/{patient}/images.json", f"{base}/masks/manual/{patient}/masks.json"]
+                wanted += [f"{base}/images/{patient}/images.json"]
+                wanted += [f"{base}/masks/{mask_set}/{patient}/masks.json" for mask_set in mask_sets]
                 wanted += (
                     [f"{base}/grids/fused/{patient}/grid.json"]
                     if "PT" in self.config.cohorts[cohort].modalities

@@ -60,12 +60,23 @@ SERIES = _schema(
     pixel_hash=TEXT,  # keyed hash of the decoded voxels, empty for a cohort without key
 )
 
+# One row a drawn lesion that the table of lesions tells of; `location` and `type` of known words only.
+LESIONS = _schema(
+    patient=TEXT,
+    session=TEXT,
+    roi=TEXT,
+    lesion=INT,
+    outcome=INT,
+    location=TEXT,
+    type=TEXT,
+)
+
 # One row a thing that was set aside or flagged: file, series, mask, ROI, sample.
 QUARANTINE = _schema(
     cohort=TEXT,
     patient=TEXT,
     session=TEXT,
-    stage=TEXT,  # files | series | masks | features | samples
+    stage=TEXT,  # files | series | masks | lesions | features | samples
     item=TEXT,  # pseudonymous name of the file, series or ROI
     count=INT,  # how many files the row stands for
     kind=TEXT,
@@ -89,7 +100,8 @@ REASONS = _schema(
     detail=TEXT,
 )
 
-# samples.parquet: these columns, then `clinical.<name>`, then `<image>.<feature>`.
+# samples.parquet: these columns, then `clinical.<name>`, `lesion.<name>`, `<image>.<feature>`, and
+# `<image>@<set>.<feature>` from a second reader's contours.
 SAMPLES = _schema(
     cohort=TEXT,
     patient=TEXT,

@@ -22,7 +22,7 @@ import osteorad
 from osteorad.cohort.pseudonyms import key_check, keyed, patient_pseudonym, series_name, session_name
 from osteorad.dicom import gate
 from osteorad.dicom.accounts import item_names, set_aside_row, write_manifest
-from osteorad.dicom.contour_names import rename_contours
+from osteorad.dicom.contour_names import rename_contours, write_own_names
 from osteorad.dicom.elements import PIXEL_DATA, Element, read_file, read_header
 from osteorad.dicom.encode import file_bytes
 from osteorad.dicom.method import method_elements
@@ -69,6 +69,7 @@ class Job:
     items: dict[str, tuple[str, str]] = field(default_factory=dict)  # instance -> item, session
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     collided: set[str] = field(default_factory=set)
+    names: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)  # instance -> own names of its ROIs
 
 
 def date_offset_days(key: bytes, patient: str) -> int:
@@ -91,21 +92,23 @@ def deidentify_patient(
     manifest: Path,
     files_in: int,
     source_root: Path | None = None,
+    names: Path | None = None,
 ) -> dict[str, Any]:
     """De-identify the files of one patient that belong to `part`; write DICOM under `out_dir` and the manifest.
 
     files : all files of the patient, whatever they are. part : `images` (all but RTSTRUCT and SEG, junk included) or
     `contours` (RTSTRUCT and SEG). rois : ROI -> name patterns, for contours. files_in : how many files of this part
     the source index counts. source_root : folder that file names are taken relative to before they are hashed.
+    names : private file for the contours' own names, which the table of lesions uses.
     Returns the manifest. Raises ValueError for an unknown part; never for bad data.
     """
     if part not in PARTS:
         raise ValueError(f"unknown part {part!r}; valid: {', '.join(PARTS)}")
     policy = load_policy()
     _empty(Path(out_dir), part)
-    names = item_names(sorted(files), source_root, key)
+    items = item_names(sorted(files), source_root, key)
     needles = Needles()
-    survey = _refuse_strangers(list(_survey(names, part, policy, needles)), key, patient)
+    survey = _refuse_strangers(list(_survey(items, part, policy, needles)), key, patient)
     person = Person(
         key=key,
         pseudonym=patient,
@@ -141,6 +144,8 @@ def deidentify_patient(
         },
         "pixel_hashes": _pixel_hashes(job, project_key),
     }
+    if names is not None:
+        write_own_names(names, patient, {uid: job.names[uid] for uid in job.files})
     log.info("%s %s: %d files written, %d set aside", patient, part, len(job.files), len(job.set_aside))
     return write_manifest(job.manifest, head, list(job.files.values()), job.set_aside)
 
@@ -195,7 +200,7 @@ def _handle(handled: Handled, job: Job) -> None:
     try:
         if handled.refusal is not None:
             raise handled.refusal
-        content, pixels = _rewritten(handled.path, facts, job)
+        content, pixels, names = _rewritten(handled.path, facts, job)
     except SetAside as why:
         job.set_aside.append(set_aside_row(handled.item, why, session))
         return
@@ -216,6 +221,7 @@ def _handle(handled: Handled, job: Job) -> None:
         job.files[sop_uid] = row
         job.items[sop_uid] = (handled.item, session)
         job.pixels[series][sop_uid] = pixels
+        job.names[sop_uid] = names
 
 
 def _is_first(row: Mapping[str, Any], item: str, job: Job) -> bool:
@@ -238,8 +244,8 @@ def _is_first(row: Mapping[str, Any], item: str, job: Job) -> bool:
     return False
 
 
-def _rewritten(path: Path, facts: gate.Facts, job: Job) -> tuple[bytes, str]:
-    """Bytes of the de-identified file, checked, and the hash of its pixel bytes (empty where none is wanted)."""
+def _rewritten(path: Path, facts: gate.Facts, job: Job) -> tuple[bytes, str, tuple[tuple[int, str], ...]]:
+    """The de-identified file, checked; the hash of its pixel bytes (empty where none is wanted); own names of ROIs."""
     file = read_file(path)
     if file.damage is not None:
         raise file.damage
@@ -247,14 +253,16 @@ def _rewritten(path: Path, facts: gate.Facts, job: Job) -> tuple[bytes, str]:
     column = job.policy.iods[facts.sop_class][1]
     scrubber = job.scrubbers.of(file.elements, types_column=column, descriptors=not contours)
     elements = file.elements
+    names: tuple[tuple[int, str], ...] = ()
     if contours:
-        elements, scrubber.roi_labels = rename_contours(elements, job.rois, scrubber.decode)
+        renamed = rename_contours(elements, job.rois, scrubber.decode)
+        elements, scrubber.roi_labels, names = renamed.elements, renamed.labels, renamed.names
     kept = scrubber.dataset(elements) + method_elements(job.policy, osteorad.__version__)
     kept.sort(key=lambda e: e.tag)
     sop_uid = map_uid(job.person.key, facts.sop_uid)
     content = file_bytes(kept, syntax=file.syntax, sop_class=facts.sop_class, sop_uid=sop_uid, writer=WRITER)
     check(content, needles=job.needles, trace=scrubber.trace, policy=job.policy, pseudonym=job.person.pseudonym)
-    return content, _pixel_digest(kept) if job.hash_pixels else ""
+    return content, _pixel_digest(kept) if job.hash_pixels else "", names
 
 
 def _pixel_digest(elements: Sequence[Element]) -> str:

@@ -27,7 +27,7 @@ from osteorad.dicom.mask_images import Target
 from osteorad.dicom.rtstruct import Drawn
 from osteorad.errors import SetAside
 from osteorad.images.lattice import Placement, place, placement
-from osteorad.images.nrrd import read_nrrd
+from osteorad.images.nrrd import read_fields, read_nrrd
 from osteorad.images.volume import EMPTY_PATCH, Grid, read_nifti
 
 NIFTI = (".nii.gz", ".nii")
@@ -167,6 +167,12 @@ def _table(path: Path) -> dict[int, str]:
     delimiter = max("\t;,", key=head.count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     return {int(row["label"]): (row["name"] or "").strip() for row in rows}
+
+
+def own_names(path: Path) -> dict[tuple[int, int], str]:
+    """(layer, value) -> name that a file's header or the table beside it gives; raises ValueError or OSError."""
+    names = _slicer_names(read_fields(path)) if path.name.lower().endswith(NRRD) else {}
+    return names | {(0, value): name for value, name in _table(path).items()}
 
 
 def regions(mask_file: MaskFile) -> list[Region]:

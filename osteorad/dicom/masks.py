@@ -73,8 +73,8 @@ def draw_masks(
 
     images, contours : the manifests images.json and contours.json. source_root : folder of the contour objects where
     the manifest's root is "source". contour_files : folder `contours/<set>/<patient>` of mask files. rois : ROI ->
-    patterns of contour names. The set "manual" takes DICOM contours and mask files, another set mask files only (DICOM
-    contours where `contour_files` is None).
+    patterns of contour names. The set "manual" takes DICOM contours and mask files, another set mask files only: a
+    patient without them has no mask in it.
     """
     image_manifest, manifest = read_json(images), read_json(contours)
     shutil.rmtree(out_dir, ignore_errors=True)
@@ -87,7 +87,7 @@ def draw_masks(
         assigned=manifest["roi_names"] == "assigned",
     )
     series: list[dict[str, Any]] = []
-    if contour_files is None or mask_set == "manual":
+    if mask_set == "manual":
         root = source_root if manifest["root"] == "source" else contours.parent
         if root is None:
             raise ValueError("contours of a source folder need its path")
@@ -158,7 +158,7 @@ def _draw_object(entry: Mapping[str, Any], path: Path, context: Context, account
                 hash=piece.hash,
                 draw=piece.draw,
                 flags=tuple(flags),
-                facts=piece.facts,
+                facts={**piece.facts, "object": entry["sop_uid"], "number": piece.number},
             )
             drawn.append(account.keep(labelled, target))
         except SetAside as problem:
@@ -262,13 +262,15 @@ def draw_files(folder: Path, context: Context, account: Account) -> None:
         for region in found:
             account.rois_in += 1
             try:
-                account.keep(_labelled(mask_file, region, where, context.rois), target)
+                account.keep(_labelled(mask_file, region, where, context.rois, index), target)
             except SetAside as problem:
                 account.leave("masks", target.session, f"{item}/{region.value}", problem)
 
 
-def _labelled(mask_file: MaskFile, region: Region, where: Placement, rois: Mapping[str, list[str]]) -> Labelled:
-    """What a region of a mask file is of; raises SetAside `roi_unmatched`."""
+def _labelled(
+    mask_file: MaskFile, region: Region, where: Placement, rois: Mapping[str, list[str]], index: int
+) -> Labelled:
+    """What a region of a mask file, the `index`th of its folder, is of; raises SetAside `roi_unmatched`."""
     fixed = _assigned(region.name, rois)
     match = fixed or assign([region.name], rois)[0]
     if match is None:
@@ -286,4 +288,5 @@ def _labelled(mask_file: MaskFile, region: Region, where: Placement, rois: Mappi
         series="",
         hash="",
         draw=draw,
+        facts={"file": index, "layer": region.layer, "value": region.value},
     )

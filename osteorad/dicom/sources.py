@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from osteorad.cohort.pseudonyms import PHANTOM_KEY, read_key
+from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, read_key
 from osteorad.cohort.sources import Source, source_of
 from osteorad.dicom import index
 from osteorad.files import read_json
@@ -25,6 +25,10 @@ class JobSource:
     key: bytes | None
     project_key: bytes | None
     indexed: Source | None  # None for phantoms
+
+    def pseudonym(self, source_patient_id: str) -> str:
+        """The pseudonym of a person; the PatientID itself where the source holds no identity."""
+        return source_patient_id if self.key is None else patient_pseudonym(self.key, source_patient_id)
 
     def files(self, patient: str) -> list[Path]:
         """Every DICOM file of a patient, sorted."""
@@ -51,8 +55,8 @@ class JobSource:
 
 
 def _drawn(path: Path, folder: Path) -> bool:
-    """True for mask files that stand beside the DICOM of a phantom."""
-    return path.relative_to(folder).parts[0] == "masks"
+    """True for mask files that stand beside the DICOM of a phantom, in `masks` or `masks-<set>`."""
+    return path.relative_to(folder).parts[0].split("-")[0] == "masks"
 
 
 def open_source(params: Mapping[str, str]) -> JobSource:

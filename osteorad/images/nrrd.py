@@ -71,6 +71,11 @@ def read_nrrd(path: str | Path) -> Nrrd:
     return Nrrd(layers=layers, grid=grid, fields=fields)
 
 
+def read_fields(path: str | Path) -> dict[str, str]:
+    """Header fields of a NRRD alone; raises ValueError where the file is none."""
+    return _fields(_split(Path(path).read_bytes())[0])
+
+
 def _split(raw: bytes) -> tuple[str, bool, bytes]:
     """Header text, whether a blank line ended it, and what follows."""
     if not raw.startswith(b"NRRD000"):
