@@ -5,12 +5,11 @@ from osteorad.dicom.masks import draw_masks
 from osteorad.dicom.sources import open_source
 
 joblog.start(snakemake.log[0])
-folder = Path(snakemake.params.contour_folder)
 draw_masks(
     Path(snakemake.input.images),
     Path(snakemake.input.contours),
     open_source(snakemake.params.source).folder,
-    folder if folder.is_dir() else None,
+    Path(snakemake.params.contour_folder),
     mask_set=snakemake.wildcards.set,
     rois=dict(snakemake.params.rois),
     out_dir=Path(snakemake.output.manifest).parent,

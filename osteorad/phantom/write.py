@@ -20,6 +20,7 @@ from osteorad.phantom.headers import Visit, visit_of
 from osteorad.phantom.identity import Plants
 from osteorad.phantom.names import roi_names
 from osteorad.phantom.pet import pet_style, pet_unit_per_suv, write_pet
+from osteorad.phantom.reader2 import second_reader
 from osteorad.phantom.scan import Scan, Session, scan_session
 from osteorad.phantom.series import (
     CT_CLASS,
@@ -93,10 +94,14 @@ def session_files(settings: Phantom, visit: Visit, scan: Session) -> Iterator[Di
         yield from write_scouts(visit, scan.ct, SCOUT_SERIES)
         yield from write_reformat(visit, ct, scan.ct, CORONAL_SERIES)
     yield from contour_files(settings, visit, ct, scan, scan.ct, CT_CONTOURS)
+    if settings.reader2:
+        yield from second_reader(settings, visit, ct, scan.ct.masks)
     if scan.pet is not None:
         pet = volume_of(visit, scan.pet, "PT", PET_SERIES)
         yield from write_pet(visit, pet, scan.pet.array.astype(np.float32), pet_style(visit))
         yield from contour_files(settings, visit, pet, scan, scan.pet, PET_CONTOURS)
+        if settings.reader2:
+            yield from second_reader(settings, visit, pet, scan.pet.masks)
 
 
 def volume_of(visit: Visit, scan: Scan, modality: str, series: int) -> Volume3D:

@@ -20,7 +20,7 @@ def lost(run: Path, cohort: Path) -> list[str]:
     exported = sum(
         1
         for p in (run / "private/small/source").rglob("*")
-        if p.is_file() and p.name != "manifest.json" and p.parts[-2] != "masks" and p.suffix not in (".tsv",)
+        if p.is_file() and p.name != "manifest.json" and p.suffix not in (".tsv", ".nrrd")
     )
     kept, aside = 0, 0
     for path in [*cohort.glob("dicom/*/images.json"), *cohort.glob("dicom/*/contours.json")]:
