@@ -5,7 +5,9 @@ rule make_samples:
     input:
         patients=lambda wc: PLAN.of_cohort(wc.analysis, "patients.parquet"),
         series=lambda wc: PLAN.of_cohort(wc.analysis, "series.parquet"),
-        clinical=lambda wc: PLAN.of_cohort(wc.analysis, "clinical.parquet"),
+        clinical=lambda wc: PLAN.clinical(PLAN.config.analyses[wc.analysis].cohort),
+        lesions=lambda wc: PLAN.lesion_outcomes(wc.analysis),
+        second=lambda wc: PLAN.second_features(wc.analysis),
         features=lambda wc: PLAN.features(wc.analysis, "features.parquet"),
         reasons=lambda wc: PLAN.features(wc.analysis, "reasons.parquet"),
         key=key_of("make_samples", "{analysis}"),

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from osteorad.cohort.config import Analysis, Recipe
-from osteorad.cohort.samples import CohortTables, make_samples
+from osteorad.cohort.samples import NO_CLINICAL, CohortTables, make_samples
 from osteorad.cohort.splits import AS_PUBLISHED, make_splits
 from osteorad.files import read_parquet, write_json, write_parquet
 from osteorad.provenance import sha256_file
@@ -21,24 +21,26 @@ def samples_job(
     reasons: Path,
     patients: Path,
     series: Path,
-    clinical: Path,
+    clinical: Path | None,
     params: Mapping[str, Any],
     out_samples: Path,
     out_set_aside: Path,
     out_flow: Path,
+    lesions: Path | None = None,
+    second: Path | None = None,
 ) -> None:
     """Pair features with outcomes and write samples, what was set aside, and the flow.
 
+    clinical, lesions, second : None where the cohort or the recipe has none (see `cohort.samples.CohortTables`).
     params : name, settings, recipe and max_quarantined, as `cohort.plan.Plan.analysis_params` gives them.
     Raises AnalysisRefused where the cohort does not allow the analysis; nothing is written then.
     """
     settings = Analysis.model_validate(params["settings"])
     paths = {"features": features, "reasons": reasons, "patients": patients, "series": series, "clinical": clinical}
+    given = {name: path for name, path in {**paths, "lesions": lesions, "second": second}.items() if path is not None}
+    tables = {"clinical": NO_CLINICAL, **{name: read_parquet(path) for name, path in given.items()}}
     made = make_samples(
-        CohortTables(
-            **{name: read_parquet(path) for name, path in paths.items()},
-            inputs={f"{name}.parquet": sha256_file(path) for name, path in paths.items()},
-        ),
+        CohortTables(**tables, inputs={f"{name}.parquet": sha256_file(path) for name, path in given.items()}),
         cohort=settings.cohort,
         analysis=params["name"],
         recipe=Recipe.model_validate(params["recipe"]),

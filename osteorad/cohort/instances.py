@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.flow import Flow, Loss
 from osteorad.cohort.schemas import FEATURE_KEYS
+from osteorad.cohort.timeline import Days, nearest
 from osteorad.errors import ConfigError, unknown_name
 
 MOST_MISSING = 0.5  # a sample with a larger share of missing features in an image is set aside
@@ -25,17 +26,19 @@ class FeatureRows:
     Raises ConfigError where the recipe asks for an image that the table does not have.
     """
 
-    def __init__(self, features: pa.Table, recipe: Recipe) -> None:
+    def __init__(self, features: pa.Table, recipe: Recipe, mask_set: str) -> None:
         self.table = features
         self.roi = recipe.roi
         self.names = [name for name in features.column_names if name not in FEATURE_KEYS]
         keys = features.select(list(FEATURE_KEYS)).to_pylist()
         present = sorted({key["image"] for key in keys})
         if missing := [image for image in recipe.images if image not in present]:
-            raise ConfigError([unknown_name("image", name, present, "recipe: images") for name in missing])
+            raise ConfigError(
+                [unknown_name("image", name, present, f"mask set {mask_set}: images") for name in missing]
+            )
         self.rows: dict[str, dict[Candidate, int]] = {image: {} for image in recipe.images}
         for row, key in enumerate(keys):
-            if key["image"] in self.rows and key["roi"] == recipe.roi and key["mask_set"] == recipe.mask_set:
+            if key["image"] in self.rows and key["roi"] == recipe.roi and key["mask_set"] == mask_set:
                 self.rows[key["image"]][(key["patient"], key["session"], key["lesion"])] = row
         self.columns: dict[str, list[str]] = {}
         self._missing: dict[str, NDArray[np.float64]] = {}
@@ -61,38 +64,81 @@ class FeatureRows:
         """ROI instances with a row for any image of the recipe."""
         return {instance for rows in self.rows.values() for instance in rows}
 
+    def measured(self, image: str, instance: Candidate) -> bool:
+        """True where the instance was drawn on an image and has most of its features."""
+        return instance in self.rows[image] and self.missing_share(image, instance) <= MOST_MISSING
+
     def missing_share(self, image: str, instance: Candidate) -> float:
         """Share of an image's features that could not be computed for an instance."""
         return float(self._missing[image][self.rows[image][instance]]) if self.columns[image] else 1.0
 
 
-def sessions_of(series: pa.Table, patients: Sequence[str], recipe: Recipe, flow: Flow) -> dict[str, list[str]]:
-    """Sessions of each patient that the recipe asks for, of those with a usable image, in order of time."""
+def sessions_of(
+    series: pa.Table, patients: Sequence[str], recipe: Recipe, window: tuple[int, int] | None, days: Days, flow: Flow
+) -> dict[str, list[str]]:
+    """Sessions of each patient that the recipe asks for, of those with a usable image, in order of time.
+
+    window : first and last day, from the index date, between which a session has to lie; None: any day.
+    """
     known = set(patients)
     order: dict[str, dict[str, int]] = {patient: {} for patient in patients}
     for row in series.select(["patient", "session", "session_order", "kind", "state"]).to_pylist():
         if row["patient"] in known and row["kind"] == "image" and row["state"] == "used":
             order[row["patient"]][row["session"]] = row["session_order"]
+    usable = {patient: sorted(at, key=lambda name, at=at: (at[name], name)) for patient, at in order.items()}  # type: ignore[misc]
+    if window is not None:
+        usable = _within(usable, window, days, flow)
     chosen: dict[str, list[str]] = {}
     losses = []
-    for patient, at in order.items():
-        names = sorted(at, key=lambda name, at=at: (at[name], name))  # type: ignore[misc]
-        chosen[patient] = {"first": names[:1], "last": names[-1:], "all": names}[recipe.session]
+    for patient, names in usable.items():
+        chosen[patient] = _asked(names, patient, recipe, days)
+        code = "session_not_asked" if chosen[patient] else "index_date_missing"
         losses += [
-            Loss(patient=patient, session=name, item=name, code="session_not_asked")
-            for name in names
-            if name not in chosen[patient]
+            Loss(patient=patient, session=name, item=name, code=code) for name in names if name not in chosen[patient]
         ]
-    leaving = sum(len(names) for names in chosen.values())
-    entering = sum(len(at) for at in order.values())
+    leaving, entering = _count(chosen), _count(usable)
     flow.add("session", "Sessions with a usable image", "sessions", entering=entering, leaving=leaving, losses=losses)
     return chosen
+
+
+def _asked(names: list[str], patient: str, recipe: Recipe, days: Days) -> list[str]:
+    """The sessions that a recipe asks for, of those that a patient has in order of time."""
+    if recipe.session == "nearest":
+        return nearest(names, patient, days)
+    return {"first": names[:1], "last": names[-1:], "all": names}[recipe.session]
+
+
+def _within(sessions: Mapping[str, list[str]], window: tuple[int, int], days: Days, flow: Flow) -> dict[str, list[str]]:
+    """Sessions inside the window; one without a day from the index date cannot be told to be."""
+    inside: dict[str, list[str]] = {}
+    losses = []
+    for patient, names in sessions.items():
+        inside[patient] = []
+        for name in names:
+            day = days.get((patient, name))
+            if day is not None and window[0] <= day <= window[1]:
+                inside[patient].append(name)
+                continue
+            code = "index_date_missing" if day is None else "image_outside_window"
+            detail = "" if day is None else f"image on day {day:.0f}, window {window[0]} to {window[1]}"
+            losses.append(Loss(patient=patient, session=name, item=name, code=code, detail=detail))
+    title = "Sessions inside the window"
+    flow.add("window", title, "sessions", entering=_count(sessions), leaving=_count(inside), losses=losses)
+    return inside
+
+
+def _count(sessions: Mapping[str, Sequence[str]]) -> int:
+    return sum(len(names) for names in sessions.values())
 
 
 def instances_of(
     found: FeatureRows, patients: Sequence[str], sessions: Mapping[str, Sequence[str]], recipe: Recipe, flow: Flow
 ) -> list[Candidate]:
-    """ROI instances in the chosen sessions; for unit `patient` the one with the lowest number."""
+    """ROI instances in the chosen sessions; for unit `patient` the one with the lowest number.
+
+    A patient without any session left goes by the reason of its last session, not as one without the ROI.
+    """
+    gone = {loss.patient: loss.code for loss in flow.losses if loss.item == loss.session}
     by_patient: dict[str, list[Candidate]] = {patient: [] for patient in patients}
     elsewhere: dict[str, set[str]] = {patient: set() for patient in patients}
     for instance in sorted(found.instances()):
@@ -103,7 +149,12 @@ def instances_of(
             elsewhere[patient].add(session)
     having = [patient for patient in patients if by_patient[patient]]
     absent = [
-        Loss(patient=patient, item=recipe.roi, code="roi_absent", detail=_elsewhere(elsewhere[patient]))
+        Loss(
+            patient=patient,
+            item=recipe.roi,
+            code="roi_absent" if sessions[patient] else gone.get(patient, "roi_absent"),
+            detail=_elsewhere(elsewhere[patient]),
+        )
         for patient in patients
         if not by_patient[patient]
     ]

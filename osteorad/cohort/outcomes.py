@@ -1,4 +1,4 @@
-"""The outcome of a patient: a column 0/1, or an event within a horizon after the index date."""
+"""The outcome of a sample: of its patient (a column 0/1, or an event within a horizon), or of the lesion itself."""
 
 from __future__ import annotations
 
@@ -13,19 +13,29 @@ from osteorad.errors import ConfigError, SetAside, unknown_name
 STRUCTURE = ("patient", "outcome", "index_day", "event_day", "last_seen_day", "first_session_day", "site")
 
 
-def outcome_of(row: Mapping[str, Any] | None, settings: Analysis) -> int:
+def lesion_outcome(row: Mapping[str, Any] | None) -> int:
+    """Outcome 0 or 1 of a lesion by its row of lesions.parquet; raises SetAside where there is none."""
+    if row is None:
+        raise SetAside("lesion_without_row")
+    if row["outcome"] is None:
+        raise SetAside("outcome_missing")
+    return int(row["outcome"])
+
+
+def outcome_of(row: Mapping[str, Any] | None, settings: Analysis, image_day: float | None) -> int:
     """Outcome 0 or 1 of a patient.
 
-    row : the patient's row of clinical.parquet, days since the index date; None where there is none.
+    row : the patient's row of clinical.parquet, days since the index date; None where there is none. image_day : of
+    the session that enters, on the same axis; None where unknown.
     Raises SetAside where the outcome is unknown, the patient was followed too briefly, or the image came too late;
     ConfigError where the outcome's column does not exist or holds something else than 0 and 1.
     """
     if row is None:
         raise SetAside("images_without_table")
     outcome = _column_outcome(row, settings) if settings.horizon_days is None else _horizon_outcome(row, settings)
-    event, image = _number(row, "event_day"), _number(row, "first_session_day")
-    if outcome == 1 and event is not None and image is not None and image > event:
-        raise SetAside("image_after_event", f"image on day {image:.0f}, event on day {event:.0f}")
+    event = _number(row, "event_day")
+    if outcome == 1 and event is not None and image_day is not None and image_day > event:
+        raise SetAside("image_after_event", f"image on day {image_day:.0f}, event on day {event:.0f}")
     return outcome
 
 

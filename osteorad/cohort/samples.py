@@ -2,7 +2,7 @@
 
 For unit `patient`, one ROI instance stands for a patient: the one with the lowest number, of the session that the
 recipe asks for. The first session is the first with a usable image, drawn on or not: a later image never steps in
-silently. For unit `lesion` every instance is a sample, with its patient's outcome.
+silently. For unit `lesion` every instance is a sample, with its patient's outcome or its own.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from osteorad.cohort.config import Analysis, Recipe
 from osteorad.cohort.divisions import LEAST_PATIENTS
 from osteorad.cohort.flow import Flow, Loss, set_aside_rows
 from osteorad.cohort.instances import Candidate, FeatureRows, instances_of, sessions_of, with_features
-from osteorad.cohort.outcomes import STRUCTURE, outcome_of
+from osteorad.cohort.outcomes import STRUCTURE, lesion_outcome, outcome_of
 from osteorad.cohort.schemas import QUARANTINE, SAMPLES
+from osteorad.cohort.timeline import Days, session_days
 from osteorad.errors import AnalysisRefused, SetAside
 from osteorad.files import json_text, table_from_rows
 from osteorad.provenance import sample_key
 
 LEAST_QUARANTINED = 5  # fewer than this never stop an analysis
+LESION_FACTS = ("location", "type")
+NO_CLINICAL = pa.table(
+    {name: pa.array([], pa.string() if name in ("patient", "site") else pa.float64()) for name in STRUCTURE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,8 @@ class CohortTables:
     """What an analysis reads of its cohort.
 
     features, reasons : contract 4. patients, series : schemas of those names. clinical : days since the index date.
-    inputs : name -> SHA-256 of the files, for lineage.
+    inputs : name -> SHA-256 of the files, for lineage. lesions : schemas.LESIONS, where the cohort has such a table.
+    second : features from the recipe's second mask set.
     """
 
     features: pa.Table
@@ -40,6 +46,8 @@ class CohortTables:
     series: pa.Table
     clinical: pa.Table
     inputs: Mapping[str, str]
+    lesions: pa.Table | None = None
+    second: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +71,20 @@ def make_samples(
     flow = Flow()
     patients = _patients(tables.patients, flow)
     within_cohort = len(flow.losses)
-    found = FeatureRows(tables.features, recipe)
-    sessions = sessions_of(tables.series, patients, recipe, flow)
+    found = FeatureRows(tables.features, recipe, recipe.mask_set)
+    days = session_days(tables.series, tables.clinical)
+    sessions = sessions_of(tables.series, patients, recipe, settings.image_window_days, days, flow)
     candidates = instances_of(found, patients, sessions, recipe, flow)
     candidates = with_features(found, candidates, tables.reasons, flow)
-    outcomes = _outcomes(candidates, tables.clinical, settings, flow)
+    outcomes = _outcomes(candidates, tables, recipe, settings, days, flow)
     events, others = _class_sizes(outcomes)
     if min(events, others) < LEAST_PATIENTS:
         raise AnalysisRefused(
-            f"{analysis}: too few patients: {events} with and {others} without the event are left after "
+            f"{analysis}: too few patients: {events} with and {others} without {_event(recipe)} are left after "
             f"{len(flow.stages)} stages. Wanted: at least {LEAST_PATIENTS} of each. {_largest_loss(flow)}"
         )
-    table = _table(found, outcomes, tables.clinical, cohort=cohort, recipe=recipe, inputs=tables.inputs)
+    second = None if tables.second is None else FeatureRows(tables.second, recipe, str(recipe.second_set))
+    table = _table(found, outcomes, tables, cohort=cohort, recipe=recipe, days=days, second=second)
     aside = table_from_rows(set_aside_rows(flow.losses[within_cohort:], cohort), QUARANTINE)
     present = set(tables.clinical.column_names)
     facts = {
@@ -86,7 +96,7 @@ def make_samples(
         "images": list(recipe.images),
         "stages": flow.stages,
         "used": {
-            "patients": events + others,
+            "patients": len({patient for patient, _, _ in outcomes}),
             "samples": table.num_rows,
             "events": int(sum(outcomes.values())),
             "non_events": len(outcomes) - int(sum(outcomes.values())),
@@ -96,6 +106,7 @@ def make_samples(
             "used": [name for name in recipe.covariates if name in present],
             "absent": [name for name in recipe.covariates if name not in present],
         },
+        "second": _second_counts(second, outcomes, recipe),
         "set_aside": aside.to_pylist(),
     }
     return SampleSet(table=table, set_aside=aside, flow=facts)
@@ -124,15 +135,24 @@ def _patients(patients: pa.Table, flow: Flow) -> list[str]:
 
 
 def _outcomes(
-    candidates: Sequence[Candidate], clinical: pa.Table, settings: Analysis, flow: Flow
+    candidates: Sequence[Candidate],
+    tables: CohortTables,
+    recipe: Recipe,
+    settings: Analysis,
+    days: Days,
+    flow: Flow,
 ) -> dict[Candidate, int]:
-    rows = {row["patient"]: row for row in clinical.to_pylist()}
+    rows = {row["patient"]: row for row in tables.clinical.to_pylist()}
+    lesions = _lesion_rows(tables.lesions, recipe.roi)
     outcomes: dict[Candidate, int] = {}
     losses = []
     for candidate in candidates:
         patient, session, _ = candidate
         try:
-            outcomes[candidate] = outcome_of(rows.get(patient), settings)
+            if recipe.outcome_of == "lesion":
+                outcomes[candidate] = lesion_outcome(lesions.get(candidate))
+            else:
+                outcomes[candidate] = outcome_of(rows.get(patient), settings, days.get((patient, session)))
         except SetAside as aside:
             losses.append(Loss(patient=patient, session=session, item="outcome", code=aside.code, detail=aside.detail))
     title = "Outcome known"
@@ -140,10 +160,29 @@ def _outcomes(
     return outcomes
 
 
+def _lesion_rows(lesions: pa.Table | None, roi: str) -> dict[Candidate, dict[str, Any]]:
+    rows = [] if lesions is None else lesions.to_pylist()
+    return {(row["patient"], row["session"], row["lesion"]): row for row in rows if row["roi"] == roi}
+
+
+def _event(recipe: Recipe) -> str:
+    return "the event in any lesion" if recipe.outcome_of == "lesion" else "the event"
+
+
+def _second_counts(
+    second: FeatureRows | None, outcomes: Mapping[Candidate, int], recipe: Recipe
+) -> dict[str, Any] | None:
+    """How many samples a second reader drew on every image of the recipe, well enough for features."""
+    if second is None:
+        return None
+    drawn = sum(all(second.measured(image, candidate) for image in recipe.images) for candidate in outcomes)
+    return {"mask_set": recipe.second_set, "samples": drawn, "without": len(outcomes) - drawn}
+
+
 def _class_sizes(outcomes: Mapping[Candidate, int]) -> tuple[int, int]:
-    """Patients with the event in any sample, and those without."""
-    events = {patient for (patient, _, _), outcome in outcomes.items() if outcome}
-    return len(events), len({patient for patient, _, _ in outcomes} - events)
+    """Patients with the event in any sample, and patients without it in any; one with both kinds counts twice."""
+    found = {value: {patient for (patient, _, _), outcome in outcomes.items() if outcome == value} for value in (1, 0)}
+    return len(found[1]), len(found[0])
 
 
 def _largest_loss(flow: Flow) -> str:
@@ -157,16 +196,19 @@ def _largest_loss(flow: Flow) -> str:
 def _table(
     found: FeatureRows,
     outcomes: Mapping[Candidate, int],
-    clinical: pa.Table,
+    tables: CohortTables,
     *,
     cohort: str,
     recipe: Recipe,
-    inputs: Mapping[str, str],
+    days: Days,
+    second: FeatureRows | None,
 ) -> pa.Table:
-    """The samples table: keys and outcome, `clinical.<name>`, `<image>.<feature>`; metadata of columns is kept."""
-    order = sorted(outcomes)
+    """The samples table: keys, days and outcome, `clinical.<name>`, `lesion.<name>`, `<image>.<feature>`, and
+    `<image>@<set>.<feature>`; metadata of columns is kept.
+    """
+    order, clinical = sorted(outcomes), tables.clinical
     place = {patient: row for row, patient in enumerate(clinical["patient"].to_pylist())}
-    clinical_rows = pa.array([place[patient] for patient, _, _ in order], pa.int64())
+    clinical_rows = pa.array([place.get(patient) for patient, _, _ in order], pa.int64())
     covariates = [name for name in clinical.column_names if name not in STRUCTURE]
     site = clinical["site"].take(clinical_rows) if "site" in clinical.column_names else None
     keys: dict[str, Any] = {
@@ -178,20 +220,45 @@ def _table(
         "sample": [sample_key(cohort, patient, session, recipe.roi, lesion) for patient, session, lesion in order],
         "mask_set": [recipe.mask_set] * len(order),
         "site": site.cast(pa.string()) if site is not None else pa.nulls(len(order), pa.string()),
-        "image_day": pa.nulls(len(order), pa.float64()),
-        "event_day": pa.nulls(len(order), pa.float64()),
+        "image_day": [days.get((patient, session)) for patient, session, _ in order],
+        "event_day": _event_days(clinical, clinical_rows, recipe),
         "outcome": [outcomes[candidate] for candidate in order],
     }
     fields = list(SAMPLES)
-    ready = ("site", "image_day", "event_day")
+    ready = ("site", "event_day")
     columns = [keys[name] if name in ready else pa.array(keys[name], SAMPLES.field(name).type) for name in keys]
     for name in covariates:
         fields.append(clinical.schema.field(name).with_name(f"clinical.{name}"))
         columns.append(clinical[name].take(clinical_rows))
+    if recipe.unit == "lesion" and tables.lesions is not None:
+        lesions = _lesion_rows(tables.lesions, recipe.roi)
+        for name in LESION_FACTS:
+            fields.append(pa.field(f"lesion.{name}", pa.string()))
+            columns.append(pa.array([lesions.get(candidate, {}).get(name) for candidate in order], pa.string()))
     for image in recipe.images:
         rows = pa.array([found.rows[image][candidate] for candidate in order], pa.int64())
         for name in found.columns[image]:
             fields.append(found.table.schema.field(name).with_name(f"{image}.{name}"))
             columns.append(found.table[name].take(rows))
-    metadata = {**(found.table.schema.metadata or {}), b"inputs": json_text(dict(inputs)).encode()}
+    if second is not None:
+        for image in recipe.images:
+            rows = pa.array([second.rows[image].get(candidate) for candidate in order], pa.int64())
+            for name in found.columns[image]:
+                fields.append(found.table.schema.field(name).with_name(f"{image}@{recipe.second_set}.{name}"))
+                columns.append(_second_values(second, name, rows))
+    metadata = {**(found.table.schema.metadata or {}), b"inputs": json_text(dict(tables.inputs)).encode()}
     return pa.table(columns, schema=pa.schema(fields, metadata=metadata))
+
+
+def _event_days(clinical: pa.Table, rows: pa.Array, recipe: Recipe) -> pa.ChunkedArray | pa.Array:
+    """Day of the event of each sample; the outcome of a lesion is no event in time."""
+    if recipe.outcome_of == "lesion":
+        return pa.nulls(len(rows), pa.float64())
+    return clinical["event_day"].take(rows).cast(pa.float64())
+
+
+def _second_values(second: FeatureRows, name: str, rows: pa.Array) -> pa.ChunkedArray | pa.Array:
+    """A feature from the second reader's contours; NaN where that reader drew nothing."""
+    if name not in second.names:
+        return pa.array([float("nan")] * len(rows), pa.float64())
+    return second.table[name].take(rows).fill_null(float("nan"))

@@ -3,115 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from osteorad.cohort.analysis_jobs import samples_job, splits_job
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
 from osteorad.cohort.flow import Flow, Loss
 from osteorad.cohort.outcomes import outcome_of
-from osteorad.cohort.samples import CohortTables, make_samples
-from osteorad.cohort.schemas import FEATURES, PATIENTS, QUARANTINE, REASONS, SAMPLES, SERIES
+from osteorad.cohort.schemas import FEATURES, QUARANTINE, SAMPLES
 from osteorad.errors import AnalysisRefused, ConfigError, SetAside
-from osteorad.files import json_text, read_json, read_parquet, table_from_rows, write_parquet
+from osteorad.files import json_text, read_json, read_parquet, write_parquet
 from osteorad.provenance import sample_key
 
-NAMES = ("original_shape_VoxelVolume", "original_firstorder_Mean", "suv_Max")
-
-
-def patients(n=20):
-    return [f"p{at:02d}" for at in range(n)]
-
-
-class Cohort:
-    """Tables of a small cohort that a test changes before it builds the samples."""
-
-    def __init__(self, n=20):
-        self.patients = [
-            {
-                "cohort": "c",
-                "patient": p,
-                "images": True,
-                "in_table": True,
-                "sessions": 1,
-                "state": "used",
-                "reason": "",
-            }
-            for p in patients(n)
-        ]
-        self.series = [self.image(p, "s1", 0) for p in patients(n)]
-        self.features = [self.feature(p, "s1", "ct") for p in patients(n)]
-        self.reasons: list[dict] = []
-        self.clinical = [
-            {"patient": p, "outcome": at % 2, "index_day": 0, "event_day": None, "last_seen_day": 900.0,
-             "first_session_day": -3.0, "site": "north", "age_years": 50.0 + at, "er": "pos"}
-            for at, p in enumerate(patients(n))
-        ]  # fmt: skip
-
-    @staticmethod
-    def image(patient, session, order, state="used"):
-        return {
-            "cohort": "c", "patient": patient, "session": session, "session_order": order, "kind": "image",
-            "image": "ct", "state": state,
-        }  # fmt: skip
-
-    @staticmethod
-    def feature(patient, session, image, *, roi="marrow", lesion=1, mask_set="manual", value=1.0):
-        keys = {"cohort": "c", "patient": patient, "session": session, "image": image, "roi": roi, "lesion": lesion}
-        suv = value if image == "pet" else np.nan
-        numbers = dict(zip(NAMES, (value + 100, value, suv), strict=True))
-        return {**keys, "mask_set": mask_set, **numbers}
-
-    def tables(self) -> CohortTables:
-        clinical = pa.schema(
-            [
-                ("patient", pa.string()), ("outcome", pa.int32()), ("index_day", pa.int32()),
-                *((name, pa.float64()) for name in ("event_day", "last_seen_day", "first_session_day")),
-                ("site", pa.string()), ("age_years", pa.float64()), ("er", pa.string()),
-            ]
-        )  # fmt: skip
-        unit = {b"unit": b"mm3"}
-        features = pa.schema([*FEATURES, *(pa.field(name, pa.float64(), metadata=unit) for name in NAMES)])
-        return CohortTables(
-            features=pa.Table.from_pylist(self.features, schema=features),
-            reasons=table_from_rows(self.reasons, REASONS),
-            patients=table_from_rows(self.patients, PATIENTS),
-            series=table_from_rows(self.series, SERIES),
-            clinical=pa.Table.from_pylist(self.clinical, schema=clinical),
-            inputs={"features": "abc"},
-        )
-
-    def row(self, kind, patient):
-        return next(row for row in getattr(self, kind) if row["patient"] == patient)
-
-    def drop(self, kind, patient):
-        setattr(self, kind, [row for row in getattr(self, kind) if row["patient"] != patient])
-
-
-def recipe(**changes) -> Recipe:
-    settings = {"images": ["ct"], "roi": "marrow", "covariates": ["age_years", "ki67"], **changes}
-    return Recipe(name="toy", title="Toy", preset="zhu2024", steps=[], models=["logistic"], **settings)
-
-
-def make(cohort: Cohort, *, limit=0.2, settings=None, **changes):
-    return make_samples(
-        cohort.tables(),
-        cohort="c",
-        analysis="a",
-        recipe=recipe(**changes),
-        settings=settings or Analysis(cohort="c", recipe="toy"),
-        max_quarantined=limit,
-    )
-
-
-def losses(made) -> dict[str, list[str]]:
-    """Reason -> patients, of all stages; every stage must balance."""
-    found: dict[str, list[str]] = {}
-    for stage in made.flow["stages"]:
-        assert stage["in"] == stage["out"] + sum(group["count"] for group in stage["set_aside"])
-        for group in stage["set_aside"]:
-            found.setdefault(group["reason"], []).extend(group["items"])
-    return found
+from .sample_tables import NAMES, Cohort, losses, make, patients, recipe
 
 
 def test_clean_cohort_gives_one_sample_a_patient():
@@ -272,35 +175,35 @@ HORIZON = Analysis(cohort="c", recipe="toy", horizon_days=365)
 def test_outcome_by_horizon(event, seen, want):
     row = {"patient": "p", "outcome": None, "index_day": 0, "event_day": event, "last_seen_day": seen}
     if isinstance(want, int):
-        assert outcome_of(row, HORIZON) == want
+        assert outcome_of(row, HORIZON, -3.0) == want
     else:
         with pytest.raises(SetAside) as aside:
-            outcome_of(row, HORIZON)
+            outcome_of(row, HORIZON, -3.0)
         assert aside.value.code == want
 
 
 def test_without_index_date_time_at_risk_is_unknown():
     with pytest.raises(SetAside, match="index_date_missing"):
-        outcome_of({"index_day": None, "event_day": 3.0, "last_seen_day": 3.0}, HORIZON)
+        outcome_of({"index_day": None, "event_day": 3.0, "last_seen_day": 3.0}, HORIZON, None)
 
 
 def test_an_image_after_the_event_is_excluded():
-    row = {"outcome": 1, "index_day": 0, "event_day": 20.0, "last_seen_day": 90.0, "first_session_day": 30.0}
+    row = {"outcome": 1, "index_day": 0, "event_day": 20.0, "last_seen_day": 90.0, "first_session_day": -30.0}
     with pytest.raises(SetAside, match="image_after_event: image on day 30, event on day 20"):
-        outcome_of(row, HORIZON)
-    assert outcome_of({**row, "first_session_day": 20.0}, HORIZON) == 1
+        outcome_of(row, HORIZON, 30.0)
+    assert outcome_of(row, HORIZON, 20.0) == 1
 
 
 def test_outcome_column_is_named_and_checked():
     settings = Analysis(cohort="c", recipe="toy", outcome="progresion")
     with pytest.raises(ConfigError, match="Did you mean 'progression'"):
-        outcome_of({"patient": "p", "progression": 1.0, "site": ""}, settings)
+        outcome_of({"patient": "p", "progression": 1.0, "site": ""}, settings, None)
     named = Analysis(cohort="c", recipe="toy", outcome="progression")
-    assert outcome_of({"progression": 1.0}, named) == 1
+    assert outcome_of({"progression": 1.0}, named, None) == 1
     with pytest.raises(SetAside, match="outcome_missing"):
-        outcome_of({"progression": float("nan")}, named)
+        outcome_of({"progression": float("nan")}, named, None)
     with pytest.raises(ConfigError, match=r"found 2\.0, wanted 0 or 1"):
-        outcome_of({"progression": 2.0}, named)
+        outcome_of({"progression": 2.0}, named, None)
 
 
 def test_horizon_losses_stand_in_the_flow():
@@ -326,6 +229,7 @@ def test_jobs_write_the_declared_files_and_the_same_bytes_twice(tmp_path):
         "name": "a",
         "settings": Analysis(cohort="c", recipe="toy").model_dump(mode="json"),
         "recipe": recipe().model_dump(mode="json"),
+        "as_published": False,
         "max_quarantined": 0.2,
     }
     for run in ("one", "two"):
