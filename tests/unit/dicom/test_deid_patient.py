@@ -129,6 +129,18 @@ def test_contours_are_renamed_and_still_refer_to_their_images(tmp_path):
     assert traces_in(rs.filename and Path(rs.filename).read_bytes()) == []
 
 
+def test_own_names_of_contours_are_kept_in_the_private_file_alone(tmp_path):
+    names = {3: "GTV_QQ9", 1: " met L3 Quastenflosser", 7: "Kidney QQ8"}
+    paths = [save(image(), tmp_path / "in" / "a.dcm"), save(rtstruct(names), tmp_path / "in" / "rs.dcm")]
+    paths.append(save(rtstruct(names), tmp_path / "in" / "again.dcm"))  # a duplicate has no names of its own
+    private = tmp_path / "private" / "names.json"
+    rs = only(run(paths, tmp_path, "contours", names=private))
+    own = [[1, "met L3 Quastenflosser"], [3, "GTV_QQ9"], [7, "Kidney QQ8"]]
+    assert read_json(private) == {"patient": PATIENT, "names": {str(rs.SOPInstanceUID): own}}
+    assert private.stat().st_mode & 0o077 == 0
+    assert "Quastenflosser" not in (tmp_path / "dicom" / PATIENT / "contours.json").read_text()
+
+
 def test_each_part_leaves_the_other_ones_files(tmp_path):
     paths = [save(image(), tmp_path / "in" / "a.dcm"), save(rtstruct({1: "GTV"}), tmp_path / "in" / "rs.dcm")]
     contours = run(paths, tmp_path, "contours", files_in=1)
