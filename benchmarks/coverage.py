@@ -25,7 +25,7 @@ from osteorad.cohort.splits import divide
 from osteorad.modelling.evaluation.bootstrap import draw_weights, everyone, measured
 from osteorad.modelling.evaluation.calibration import calibration_numbers
 from osteorad.modelling.evaluation.confusion import measure
-from osteorad.modelling.evaluation.decision import mean_net_benefit
+from osteorad.modelling.evaluation.decision import net_benefits
 from osteorad.modelling.evaluation.roc import areas
 from osteorad.modelling.evaluation.rows import TestRows
 from osteorad.modelling.learning.block import FloatArray, IntArray
@@ -175,13 +175,13 @@ def simulate_nested(
     truth = float(np.mean(main["truth"]) - np.mean(base["truth"]))
     found["difference of AUC, Nadeau-Bengio"] = _told(nadeau_bengio(gap, test_share=share), truth)
     once, many = everyone(weights), np.ones((1, len(whole[0].outcome)))
-    pooled = measured(float(areas(repeats, once)[0]), areas(repeats, weights))
+    pooled = measured(float(areas(repeats, once).mean()), areas(repeats, weights))
     found["pooled AUC, patient bootstrap"] = _of(pooled, float(np.mean(main["truth"])))
     sources = ((repeats, once), (repeats, weights), (whole, many))
     numbers = [calibration_numbers(rows, w) for rows, w in sources]
     for number in ("brier", "slope", "in_the_large"):
-        told = measured(float(numbers[0][number][0]), numbers[1][number])
-        found[f"{number}, patient bootstrap"] = _of(told, float(numbers[2][number][0]))
+        told = measured(float(numbers[0][number].mean()), numbers[1][number])
+        found[f"{number}, patient bootstrap"] = _of(told, float(numbers[2][number].mean()))
     for number in ("sensitivity", "specificity"):
         told = measure(number, repeats, weights)
         real = measure(number, whole, many)["estimate"]
@@ -189,8 +189,8 @@ def simulate_nested(
         first = measure(number, whole[:1], many)["estimate"]
         interval = (told["k"] / told["n"], told["wilson_low"], told["wilson_high"], first)
         found[f"{number} of repeat 1, Wilson"] = interval
-    point, drawn, true = (mean_net_benefit(rows, [TREATED_AT], w)[:, 0] for rows, w in sources)
-    found["net benefit at 0.3, patient bootstrap"] = _of(measured(float(point[0]), drawn), float(true[0]))
+    point, drawn, true = (net_benefits(rows, [TREATED_AT], w)[:, :, 0] for rows, w in sources)
+    found["net benefit at 0.3, patient bootstrap"] = _of(measured(float(point.mean()), drawn), float(true.mean()))
     return found
 
 

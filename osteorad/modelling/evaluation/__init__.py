@@ -42,8 +42,9 @@ Performance (from predictions.parquet alone)
     controls    {permuted {n, mean, low, high (interval of the mean), range_low, range_high (central 95 % of values),
                 values [], real, p, model, label} | null, shuffled: a row as of `models` | null}
     published   null, or {auc, sd, low, high (smallest and largest division), divisions, values [], chosen
-                {model: times}, models [{model, label, auc, sd, low, high, chosen_in}], choice (text), permuted {auc,
-                sd, low, high, values []} | null, leaks [{code, text}], nested (estimate of primary), gap (to it)}
+                {model: times}, models [{variables, model, label, auc, sd, low, high, chosen_in}] (radiomics models,
+                then combined and clinical), choice (text), permuted {auc, sd, low, high, values []} | null, leaks
+                [{code, text}], nested (estimate of primary), gap (to it)}
     selection   fits, candidates, distinct, mean_features, stability measured, features [{feature, times, fits, share,
                 mean_rank}]
 
@@ -59,11 +60,12 @@ Samples (from samples.parquet)
     optimism    null, or {variables 'clinical', model, label, predictors, patients, events, bootstraps, apparent,
                 optimism, corrected, slope, b632plus, note}: AUC
 
-External (job of the kind external; keys of the frame, primary, confusion, calibration, decision, waterfall, counts,
-    patient_level, subgroups as above; models, differences, controls, published, selection, optimism empty or null)
-    external    {bundle {analysis, variables, model, patients, events}, outside_ranges {columns, cells, share, samples
-                [{sample, share}]} as passed in, recalibrated [{name (frozen | intercept | intercept and slope),
-                intercept, slope, brier, in_the_large, calibration_slope}]}
+External (procedure 'external': all keys above; controls.permuted, controls.shuffled, published, selection, sample_size
+    and optimism are null, roc.within_folds is empty)
+    external    {bundle {analysis, cohort, recipe, model, patients, events}, outside_ranges {share (mean over samples),
+                any (samples with any column outside), n, rows [{sample, share}] (30 at most, largest share first)},
+                recalibrated [{name (as frozen | intercept | intercept and slope), intercept, slope, brier,
+                in_the_large, calibration_slope}], note}
 
 answer          kind, auc, low, high, events, patients, beats_chance, beats_volume, beats_clinical, adds_to_clinical
                 (combined against clinical; yes | no | not_shown | not_applicable), sentences []

@@ -2,7 +2,7 @@
 
 Patients are drawn and the fitted models kept, so intervals are conditional: what another training set would have given
 is not in them. Pooled numbers use probabilities, calibrated inside each fold, within one repeat; results of repeats
-are averaged, never the probabilities.
+are averaged, never the probabilities, and so are the limits of their intervals.
 """
 
 from __future__ import annotations
@@ -27,21 +27,25 @@ def everyone(weights: FloatArray) -> FloatArray:
     return np.ones((1, weights.shape[1]))
 
 
-def measured(estimate: float | None, values: FloatArray) -> dict[str, float | None]:
-    """An estimate with the percentile interval of its bootstrap values, shape (draws,).
+def measured(estimate: float | None, drawn: FloatArray) -> dict[str, float | None]:
+    """An estimate, mean over repeats, with its interval from bootstrap values, shape (repeats, draws).
 
-    The interval is None where the number exists in fewer than half of the draws.
+    The limits are means over repeats of each repeat's percentiles. Repeats use the same patients: percentiles of the
+    mean over repeats would be nearer together than what the patients tell.
+    None where the number exists in fewer than half of a repeat's draws.
     """
-    usable = np.isfinite(values)
-    low: float | None = None
-    high: float | None = None
-    if len(values) and usable.mean() >= LEAST_USABLE:
-        low, high = (float(value) for value in np.percentile(values[usable], TAILS))
+    limits = [limit for values in drawn if (limit := _limits(values)) is not None]
+    low, high = (float(limit) for limit in np.mean(limits, axis=0)) if len(limits) == len(drawn) else (None, None)
     known = estimate is not None and np.isfinite(estimate)
     return {"estimate": float(estimate) if known and estimate is not None else None, "low": low, "high": high}
 
 
-def band(values: FloatArray) -> tuple[list[float | None], list[float | None]]:
-    """Percentile band of curves, shape (draws, points)."""
-    rows = [measured(None, values[:, at]) for at in range(values.shape[1])]
+def _limits(values: FloatArray) -> FloatArray | None:
+    usable = np.isfinite(values)
+    return np.percentile(values[usable], TAILS) if usable.mean() >= LEAST_USABLE else None
+
+
+def band(drawn: FloatArray) -> tuple[list[float | None], list[float | None]]:
+    """Band of curves, point by point as `measured`. drawn : shape (repeats, draws, points)."""
+    rows = [measured(None, drawn[:, :, at]) for at in range(drawn.shape[2])]
     return [row["low"] for row in rows], [row["high"] for row in rows]

@@ -37,7 +37,7 @@ def calibration(repeats: Sequence[TestRows], weights: FloatArray) -> dict[str, A
     probability = np.concatenate([rows.probability for rows in repeats])
     first = repeats[0]
     return {
-        **{name: measured(float(point[name][0]), drawn[name]) for name in NUMBERS},
+        **{name: measured(float(point[name].mean()), drawn[name]) for name in NUMBERS},
         "ici": {"estimate": ici(repeats), "low": None, "high": None},
         "curve": curve_of(outcome, probability),
         "bins": calibration_bins(first.outcome, first.probability),
@@ -67,7 +67,7 @@ def _hosmer_lemeshow(rows: TestRows) -> dict[str, Any] | None:
 
 
 def calibration_numbers(repeats: Sequence[TestRows], weights: FloatArray) -> dict[str, FloatArray]:
-    """Each number under each weighting of patients, mean over repeats."""
+    """Each number of each repeat under each weighting of patients, shape (repeats, draws)."""
     found: dict[str, list[FloatArray]] = {name: [] for name in NUMBERS}
     for rows in repeats:
         w = weights[:, rows.patient]
@@ -81,7 +81,7 @@ def calibration_numbers(repeats: Sequence[TestRows], weights: FloatArray) -> dic
         values = (slope, intercept, _in_the_large(rows.outcome, p, w), brier, scaled)
         for name, value in zip(NUMBERS, values, strict=True):
             found[name].append(value)
-    return {name: np.asarray(np.mean(values, axis=0)) for name, values in found.items()}
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def _in_the_large(outcome: IntArray, p: FloatArray, weights: FloatArray) -> FloatArray:

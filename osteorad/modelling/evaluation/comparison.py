@@ -28,6 +28,7 @@ LABELS = {
     "site": "Site alone",
     "prevalence": "Prevalence, no variable",
 }
+SHORT = {"logistic-plain": "logistic without penalty"}  # models whose name alone says too little
 ALPHA = 0.05
 
 
@@ -56,7 +57,7 @@ def _within(interval: Interval, least: float) -> Interval:
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-def model_rows(table: pa.Table, share: float) -> list[dict[str, Any]]:
+def model_rows(table: pa.Table, share: float | None) -> list[dict[str, Any]]:
     """The procedure, its candidates, and the baselines, each with its interval."""
     rows = [model_row(of_variables(table, "radiomics"), "radiomics", "chosen", "Chosen in the inner loop", share)]
     radiomics = table.filter(pc.field("variables") == "radiomics")
@@ -80,7 +81,8 @@ def procedure_label(rows: pa.Table, variables: str) -> str:
     models = set(rows["model"].to_pylist())
     if variables == "prevalence" or len(models) > 1:
         return LABELS[variables]
-    return f"{LABELS[variables]}, {models.pop()}"
+    model = models.pop()
+    return f"{LABELS[variables]}, {SHORT.get(model, model)}"
 
 
 def _times_chosen(table: pa.Table) -> int:
@@ -118,7 +120,7 @@ def declared_pairs(table: pa.Table, comparisons: Sequence[str]) -> list[tuple[st
     return pairs
 
 
-def differences(table: pa.Table, pairs: Sequence[tuple[str, str]], share: float) -> list[dict[str, Any]]:
+def differences(table: pa.Table, pairs: Sequence[tuple[str, str]], share: float | None) -> list[dict[str, Any]]:
     """Paired differences of AUC, with P values as they are and after Holm over all pairs.
 
     A verdict is 'better' or 'worse' where Holm's P value is at most 0.05.
@@ -132,10 +134,10 @@ def differences(table: pa.Table, pairs: Sequence[tuple[str, str]], share: float)
     return rows
 
 
-def _difference(table: pa.Table, of: str, against: str, share: float) -> dict[str, Any]:
+def _difference(table: pa.Table, of: str, against: str, share: float | None) -> dict[str, Any]:
     first, second = of_variables(table, of), of_variables(table, against)
     folds = fold_aucs(first)
-    if len(folds) > 1:
+    if share is not None and len(folds) > 1:
         interval, p = _over_folds(folds, fold_aucs(second), share)
         kind = NADEAU_BENGIO
     else:

@@ -59,7 +59,7 @@ def measure(name: str, repeats: Sequence[TestRows], weights: FloatArray) -> dict
     low, high = (None, None) if name in NO_PROPORTION else wilson(k, n)
     return {
         "name": name,
-        **measured(float(np.mean(known)) if known else None, np.mean(drawn, axis=0)),
+        **measured(float(np.mean(known)) if known else None, np.array(drawn)),
         "k": k,
         "n": n,
         "wilson_low": low,

@@ -15,9 +15,11 @@ from osteorad.modelling.evaluation.comparison import model_label, model_row
 from osteorad.modelling.evaluation.rows import fold_aucs
 from osteorad.modelling.statistics.metrics import LEVEL
 
+REAL = 0  # the number under which the cheap procedure's run on the real outcome stands
+
 
 def controls(nested: pa.Table, share: float) -> dict[str, Any]:
-    """Permuted outcomes and shuffled voxels; null where a control was not run.
+    """Permuted outcomes and shuffled voxels; None where a control was not run.
 
     nested : all rows of the procedure, whatever their control. share : test rows over training rows.
     """
@@ -29,19 +31,17 @@ def controls(nested: pa.Table, share: float) -> dict[str, Any]:
 
 
 def _permuted(nested: pa.Table) -> dict[str, Any] | None:
-    """Mean fold AUC of each permutation, and the P value of the same model on the real outcome.
+    """Mean fold AUC of each permutation, and the P value of the same cheap procedure on the real outcome.
 
-    p = (b + 1) / (m + 1), b the permutations that reach the real value. That value is a mean over all divisions, each
-    permutation has one division: chance moves the former less, so P is if anything too large.
+    Permutation 0 is the real outcome. p = (b + 1) / (m + 1), b the permutations that reach its value, m their number.
     """
     table = nested.filter(pc.field("control") == "permuted")
     if not table.num_rows:
         return None
     model = table["model"][0].as_py()
-    values = np.array(permutation_means(table))
-    own = (pc.field("control") == "none") & (pc.field("variables") == "radiomics") & (pc.field("model") == model)
-    folds = [fold.auc for fold in fold_aucs(nested.filter(own)) if fold.auc is not None]
-    real = float(np.mean(folds)) if folds else None
+    means = permutation_means(table)
+    real = means.pop(REAL, None)
+    values = np.array(list(means.values()))
     half = float(stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1) * stats.sem(values)) if len(values) > 1 else None
     mean = float(values.mean())
     low, high = (float(value) for value in np.percentile(values, TAILS))
@@ -60,10 +60,10 @@ def _permuted(nested: pa.Table) -> dict[str, Any] | None:
     }
 
 
-def permutation_means(table: pa.Table) -> list[float]:
-    """Mean fold AUC of each permutation, in their order."""
+def permutation_means(table: pa.Table) -> dict[int, float]:
+    """Mean fold AUC of each permutation, by its number."""
     found: dict[int, list[float]] = defaultdict(list)
     for fold in fold_aucs(table):
         if fold.auc is not None:
             found[fold.repeat].append(fold.auc)
-    return [float(np.mean(found[permutation])) for permutation in sorted(found)]
+    return {permutation: float(np.mean(found[permutation])) for permutation in sorted(found)}

@@ -15,10 +15,10 @@ from osteorad.modelling.statistics.net_benefit import net_benefit, treat_all
 Curves = Mapping[str, tuple[str, Sequence[TestRows]]]  # name -> label, test rows of each repeat
 
 
-def mean_net_benefit(repeats: Sequence[TestRows], thresholds: Sequence[float], weights: FloatArray) -> FloatArray:
-    """Net benefit under each weighting of patients, mean over repeats, shape (draws, thresholds)."""
+def net_benefits(repeats: Sequence[TestRows], thresholds: Sequence[float], weights: FloatArray) -> FloatArray:
+    """Net benefit of each repeat under each weighting of patients, shape (repeats, draws, thresholds)."""
     found = [net_benefit(rows.outcome, rows.probability, thresholds, weights[:, rows.patient]) for rows in repeats]
-    return np.asarray(np.mean(found, axis=0))
+    return np.array(found)
 
 
 def decision_curves(
@@ -28,8 +28,11 @@ def decision_curves(
 
     pairs : (of, against), names of curves. thresholds : declared beforehand, inside (0, 1).
     """
-    drawn = {name: mean_net_benefit(repeats, thresholds, weights) for name, (_, repeats) in curves.items()}
-    point = {name: mean_net_benefit(repeats, thresholds, everyone(weights))[0] for name, (_, repeats) in curves.items()}
+    drawn = {name: net_benefits(repeats, thresholds, weights) for name, (_, repeats) in curves.items()}
+    point = {
+        name: net_benefits(repeats, thresholds, everyone(weights)).mean(axis=(0, 1))
+        for name, (_, repeats) in curves.items()
+    }
     first = next(iter(curves.values()))[1][0]
     share = float(first.outcome.mean())
     return {

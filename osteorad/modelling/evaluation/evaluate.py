@@ -59,6 +59,7 @@ ESTIMANDS = {
     "source, as the mean over repeats of the AUC in the test part",
     "site": "expected AUC of the whole procedure (selection, tuning, choice of model) at a site that it was not fitted "
     "on, as the mean of the AUC at each site",
+    "external": "AUC of this frozen model in the patients of this cohort",
     "column": "AUC of the whole procedure (selection, tuning, choice of model) in the test parts that a column of the "
     "clinical table names",
 }
@@ -103,7 +104,7 @@ def evaluate(tables: Tables, *, recipe: Recipe, settings: Analysis, analysis: st
         "multiplicity": {"method": "Holm", "comparisons": len(pairs), "level": ALPHA},
         "roc": {**roc_curve(repeats, weights), "within_folds": fold_roc(chosen)},
         "calibration": calibration(repeats, weights),
-        "decision": _decision(table, chosen, pairs, weights, recipe.decision_thresholds),
+        "decision": decision(table, chosen, pairs, weights, recipe.decision_thresholds),
         "confusion": confusion(repeats, weights, rule=recipe.threshold),
         "subgroups": subgroups(
             repeats,
@@ -146,14 +147,15 @@ def _formula(folds: int, share: float) -> str:
     )
 
 
-def _decision(
+def decision(
     table: pa.Table,
     chosen: pa.Table,
     pairs: Sequence[tuple[str, str]],
     weights: FloatArray,
     thresholds: Sequence[float],
 ) -> dict[str, Any]:
-    curves: dict[str, tuple[str, list[TestRows]]] = {"radiomics": ("This analysis, nested", rows_of(chosen))}
+    """Decision curves of the procedure and of the baselines that were run, and differences of declared pairs."""
+    curves: dict[str, tuple[str, list[TestRows]]] = {"radiomics": ("This analysis", rows_of(chosen))}
     for name in CURVES[1:]:
         if has(table, name):
             rows = of_variables(table, name)

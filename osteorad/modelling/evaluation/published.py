@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from osteorad.cohort.config import Published
-from osteorad.modelling.evaluation.comparison import model_label
-from osteorad.modelling.evaluation.rows import by_fold, fold_aucs, has
+from osteorad.modelling.evaluation.comparison import model_label, procedure_label
+from osteorad.modelling.evaluation.rows import by_fold, fold_aucs, has, of_variables
 
 CHOICES = {
     "test": "the model with the best result on the test rows, as the paper chose it",
@@ -39,7 +39,7 @@ def published(predictions: pa.Table, settings: Published | None, nested: float |
         "divisions": len(values),
         "values": values,
         "chosen": dict(sorted(_times(chosen).items())),
-        "models": _models(own, _times(chosen)),
+        "models": _models(own, _times(chosen)) + _others(rows.filter(pc.field("control") == "none")),
         "choice": CHOICES[settings.choose_on],
         "permuted": _permuted(permuted),
         "leaks": leaks(settings, combined=has(rows, "combined")),
@@ -90,6 +90,7 @@ def _times(chosen: pa.Table) -> Counter[str]:
 def _models(own: pa.Table, times: Counter[str]) -> list[dict[str, Any]]:
     return [
         {
+            "variables": "radiomics",
             "model": model,
             "label": model_label(model),
             **_spread(_divisions(own.filter(pc.field("model") == model))),
@@ -97,6 +98,18 @@ def _models(own: pa.Table, times: Counter[str]) -> list[dict[str, Any]]:
         }
         for model in dict.fromkeys(own["model"].to_pylist())
     ]
+
+
+def _others(rows: pa.Table) -> list[dict[str, Any]]:
+    """The clinical and the combined model, where the paper's order of steps was replayed for them."""
+    found = []
+    for variables in ("combined", "clinical"):
+        own = of_variables(rows, variables)
+        if own.num_rows:
+            label = procedure_label(own, variables)
+            facts = {"variables": variables, "model": own["model"][0].as_py(), "label": label}
+            found.append({**facts, **_spread(_divisions(own)), "chosen_in": None})
+    return found
 
 
 def _permuted(rows: pa.Table) -> dict[str, Any] | None:

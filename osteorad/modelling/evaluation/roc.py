@@ -33,37 +33,38 @@ def roc_points(outcome: IntArray, score: FloatArray, weights: FloatArray) -> tup
 
 
 def areas(repeats: Sequence[TestRows], weights: FloatArray) -> FloatArray:
-    """Pooled AUC by calibrated probability under each weighting of patients, mean over repeats, shape (draws,)."""
+    """Pooled AUC by calibrated probability of each repeat under each weighting of patients, shape (repeats, draws)."""
     found = []
     for rows in repeats:
         fpr, tpr = roc_points(rows.outcome, rows.probability, weights[:, rows.patient])
         found.append(np.trapezoid(tpr, fpr, axis=1))
-    return np.asarray(np.mean(found, axis=0))
+    return np.array(found)
 
 
 def roc_curve(repeats: Sequence[TestRows], weights: FloatArray) -> dict[str, Any]:
     """Pooled ROC: mean over repeats of sensitivity at each false positive rate, with a bootstrap band."""
-    tpr, drawn = _mean_curve(repeats, everyone(weights)), _mean_curve(repeats, weights)
-    area, drawn_areas = areas(repeats, everyone(weights)), areas(repeats, weights)
-    low, high = band(drawn)
+    tpr = _curves(repeats, everyone(weights)).mean(axis=(0, 1))
+    low, high = band(_curves(repeats, weights))
+    drawn = areas(repeats, weights)
     return {
         "fpr": GRID.tolist(),
-        "tpr": tpr[0].tolist(),
+        "tpr": tpr.tolist(),
         "low": low,
         "high": high,
-        "auc": measured(float(area[0]), drawn_areas),
+        "auc": measured(pooled_auc(repeats), drawn),
         "label": CONDITIONAL,
         "bootstrap": len(weights),
-        "bootstrap_used": int(np.isfinite(drawn_areas).sum()),
+        "bootstrap_used": int(np.isfinite(drawn).all(axis=0).sum()),
     }
 
 
-def _mean_curve(repeats: Sequence[TestRows], weights: FloatArray) -> FloatArray:
+def _curves(repeats: Sequence[TestRows], weights: FloatArray) -> FloatArray:
+    """Sensitivity at each false positive rate, shape (repeats, draws, rates)."""
     curves = []
     for rows in repeats:
         fpr, tpr = roc_points(rows.outcome, rows.probability, weights[:, rows.patient])
         curves.append(np.array([np.interp(GRID, x, y) for x, y in zip(fpr, tpr, strict=True)]))
-    return np.asarray(np.mean(curves, axis=0))
+    return np.array(curves)
 
 
 def pooled_auc(repeats: Sequence[TestRows]) -> float | None:

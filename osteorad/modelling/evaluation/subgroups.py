@@ -87,7 +87,7 @@ def _level(
         note = f"{events} of {n} have the event: both classes are needed"
     found: dict[str, float | None] = {"estimate": None, "low": None, "high": None}
     if not note:
-        found = measured(float(areas(parts, everyone(weights))[0]), areas(parts, weights))
+        found = measured(float(areas(parts, everyone(weights)).mean()), areas(parts, weights))
     return {
         "variable": variable,
         "level": level,

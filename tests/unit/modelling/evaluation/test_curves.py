@@ -42,7 +42,7 @@ def test_weights_are_rows_taken_again():
     rng = np.random.default_rng(1)
     y, p = rng.integers(0, 2, 30), rng.uniform(0.1, 0.9, 30)
     weights = draw_weights(30, 5, seed=1)
-    for weight, area in zip(weights, areas([rows_with(y, p)], weights), strict=True):
+    for weight, area in zip(weights, areas([rows_with(y, p)], weights)[0], strict=True):
         taken = np.repeat(np.arange(30), weight.astype(int))
         assert area == pytest.approx(roc_auc_score(y[taken], p[taken]))
 
@@ -65,9 +65,18 @@ def test_lesions_of_a_patient_move_together_in_the_bootstrap():
 
 
 def test_an_interval_needs_half_of_the_draws():
-    assert measured(0.5, np.array([0.1, np.nan, np.nan]))["low"] is None
-    assert measured(0.5, np.array([0.1, 0.2, np.nan]))["low"] == pytest.approx(0.1025)
-    assert measured(np.nan, np.array([0.1]))["estimate"] is None
+    assert measured(0.5, np.array([[0.1, np.nan, np.nan]]))["low"] is None
+    assert measured(0.5, np.array([[0.1, 0.2, np.nan]]))["low"] == pytest.approx(0.1025)
+    assert measured(0.5, np.array([[0.1, 0.2], [np.nan, np.nan]]))["low"] is None
+    assert measured(np.nan, np.array([[0.1]]))["estimate"] is None
+
+
+def test_repeats_do_not_narrow_an_interval():
+    """Five repeats of the same patients tell no more of patients than one."""
+    rng = np.random.default_rng(0)
+    drawn = rng.normal(size=(5, 4000))
+    told = measured(0.0, drawn)
+    assert told["high"] - told["low"] == pytest.approx(2 * 1.96, abs=0.1)
 
 
 # --- calibration -----------------------------------------------------------------------------------------------------
