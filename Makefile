@@ -12,13 +12,14 @@ PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run sts null thorough test test-full lint bench lock clean
+.PHONY: help env run sts tables null thorough test test-full lint bench lock clean
 
 help:
 	@echo "make run        the phantom cohort and its analysis, from DICOM to results/index.html"
 	@echo "make test       unit, contract and small workflow tests"
 	@echo "make test-full  everything, slow tests included"
 	@echo "make sts        the public sarcoma cohort, where ../shared/data/sts is present"
+	@echo "make tables     five published feature tables, where ../shared/data/statistics is present"
 	@echo "make thorough   the analysis with all 5 repeats of 5 folds and 500 trees"
 	@echo "make null       the phantom cohorts without signal and without disease"
 	@echo "make lint       ruff, mypy, snakefmt, snakemake --lint, import-linter"
@@ -57,6 +58,10 @@ null: env
 thorough: env
 	@$(SNAKEMAKE) results/analyses/marrow-full/report.html
 	@echo "Report: $(CURDIR)/results/analyses/marrow-full/report.html"
+
+tables: env
+	@$(SNAKEMAKE) --directory examples/tables
+	@echo "Report: $(CURDIR)/examples/tables/results/index.html"
 
 test: env
 	@$(PYTEST) -m "not slow and not gpu and not conda"

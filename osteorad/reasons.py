@@ -102,6 +102,7 @@ REASONS: dict[str, Reason] = {
         contour_of_unchosen_series="Contours of a series that was not chosen.",
         roi_unmatched="No pattern of the configuration matches this contour's name.",
         session_not_asked="The recipe asks for another session of this patient.",
+        site_not_asked="The cohort does not ask for this site of the table.",
         roi_not_first="Another instance of this ROI, the one with the lowest number, stands for the patient.",
     ),
     **_table(
@@ -127,6 +128,7 @@ REASONS: dict[str, Reason] = {
         lesion_ambiguous="A row of the table of lesions whose name several contours carry.",
         lesion_rows_disagree="Two rows of the table of lesions tell different things of one lesion.",
         lesion_without_row="The table of lesions has no row for this lesion.",
+        patient_id_missing="The row names no patient, so it cannot be kept on one side of a split.",
         outcome_missing="The outcome is not known.",
         roi_absent="The ROI that the recipe asks for was not drawn.",
         image_absent="The image that the recipe asks for is not there.",
@@ -150,6 +152,8 @@ REASONS: dict[str, Reason] = {
         roi_geometry="ROI and image lie on different grids.",
         contour_unpaired="No contour of this ROI and rank was drawn on the image.",
         feature_undefined="The feature is undefined for this ROI.",
+        value_missing="The feature table has no value.",
+        value_infinite="The feature table has an infinite value, which is taken as missing.",
         suv_peak_outside="The sphere of SUVpeak leaves the image.",
     ),
     **_table(

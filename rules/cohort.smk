@@ -20,6 +20,8 @@ rule collect_cohort:
         "logs/collect_cohort/{cohort}.log",
     benchmark:
         "benchmarks/collect_cohort/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=WITH_IMAGES,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -64,8 +66,8 @@ rule report_cohort:
         series=f"{COHORT}/series.parquet",
         quarantine=f"{COHORT}/quarantine.parquet",
         flow=f"{COHORT}/flow.json",
-        features=f"{COHORT}/features/lesion-table/manual/features.parquet",
-        reasons=f"{COHORT}/features/lesion-table/manual/reasons.parquet",
+        features=lambda wc: PLAN.page_features(wc.cohort, "features.parquet"),
+        reasons=lambda wc: PLAN.page_features(wc.cohort, "reasons.parquet"),
         thumbs=of_patients(f"{COHORT}/pages/{{patient}}.json"),
         key=key_of("report_cohort"),
     output:

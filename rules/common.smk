@@ -31,7 +31,11 @@ try:
         check.require(PLAN.loaded, known_of(PLAN.loaded))
         keys.write_keys(ROOT, WORKDIR, PLAN.config, PLAN.recipes)
     PATIENTS = {
-        cohort: PLAN.phantom_patients(cohort) or index.patients(PLAN.sources[cohort])
+        cohort: (
+            index.patients(PLAN.sources[cohort])
+            if cohort in PLAN.sources
+            else PLAN.phantom_patients(cohort)
+        )
         for cohort in PLAN.config.cohorts
     }
 except UserError as error:

@@ -69,6 +69,8 @@ rule collect_features:
         "logs/collect_features/{cohort}/{preset}/{set}.log",
     benchmark:
         "benchmarks/collect_features/{cohort}/{preset}/{set}.tsv"
+    wildcard_constraints:
+        cohort=WITH_IMAGES,
     conda:
         "../envs/core.yaml"
     threads: 1

@@ -1,6 +1,7 @@
 # From the source to de-identified DICOM, volumes and masks: one patient, one chain.
 
 IDENTIFIED = cohorts_with("dicom", "phantom")
+WITH_IMAGES = cohorts_with("dicom", "deidentified", "phantom")
 
 
 # sees identity: its log names types and places only
@@ -123,6 +124,8 @@ rule import_clinical:
         "logs/import_clinical/{cohort}.log",
     benchmark:
         "benchmarks/import_clinical/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=WITH_IMAGES,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -153,6 +156,8 @@ rule import_lesions:
         "logs/import_lesions/{cohort}.log",
     benchmark:
         "benchmarks/import_lesions/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=WITH_IMAGES,
     conda:
         "../envs/core.yaml"
     threads: 1

@@ -6,21 +6,30 @@ because they reach logs.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.clinical_table import ClinicalRow, days_of, has_times, outcome_at, outcome_values, read_rows
+from osteorad.cohort.clinical_table import (
+    MIN_PER_CLASS,
+    ClinicalRow,
+    class_problems,
+    days_of,
+    has_times,
+    outcome_at,
+    outcome_values,
+    read_rows,
+)
 from osteorad.cohort.config import Analysis, ClinicalTable
+from osteorad.cohort.feature_check import feature_problems
 from osteorad.cohort.forecast import Counts, Forecast, forecast, phantom_counts
 from osteorad.cohort.lesion_table import LesionRow, class_sizes, read_lesions
-from osteorad.cohort.load import FILE_NAME, Loaded, load
+from osteorad.cohort.load import Loaded, load
+from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.tables import Table, lines_text, read_table
 from osteorad.errors import ConfigError, unknown_name
 
-MIN_PER_CLASS = 6  # two folds whose test parts hold 3 patients of each class
 SERIES_COLUMNS = ("series",)
 
 
@@ -67,6 +76,9 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
     for name, cohort in loaded.config.cohorts.items():
         if cohort.source == "phantom":
             continue
+        if cohort.table is not None:
+            problems += feature_problems(loaded, name, cohort.table)
+            continue
         for table_check in (_clinical, _lesions, _series):
             found, remarks = table_check(loaded, name, known.get(name))
             problems += found
@@ -88,8 +100,7 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
 def _covariates(loaded: Loaded) -> Iterator[str]:
     """Covariates of a recipe that a cohort does not keep: its clinical model does without them."""
     for name, analysis in loaded.config.analyses.items():
-        table = loaded.config.cohorts[analysis.cohort].clinical
-        kept = set(table.keep) if table else set()
+        kept = loaded.config.cohorts[analysis.cohort].covariates
         if lacking := [covariate for covariate in loaded.recipes[name].covariates if covariate not in kept]:
             place = loaded.located.where("analyses", name, "recipe")
             names = ", ".join(lacking)
@@ -103,8 +114,11 @@ def require(loaded: Loaded, known: Mapping[str, Known] | None = None) -> None:
 
 
 def _counts(loaded: Loaded, cohort: str, known: Known | None) -> Counts:
-    if loaded.config.cohorts[cohort].source == "phantom":
+    settings = loaded.config.cohorts[cohort]
+    if settings.source == "phantom":
         return phantom_counts(loaded.config, cohort)
+    if settings.table is not None:
+        return Counts(patients=0, files=0)  # nothing of it costs anything by patient
     return Counts(patients=len(known.patients) if known else None, files=known.files if known else None)
 
 
@@ -175,7 +189,7 @@ def _outcome(loaded: Loaded, name: str, analysis: Analysis, clinical: _Clinical)
             names = "event_date, last_seen, event_day, last_seen_day"
             return [f"{place}: horizon_days needs one of the columns {names}; {clinical.table.name} has none."]
         values = _values_at(clinical, analysis.horizon_days)
-        return list(_classes(place, values)) if clinical.sound and values is not None else []
+        return list(class_problems(place, values)) if clinical.sound and values is not None else []
     column = clinical.settings.columns.get(analysis.outcome, analysis.outcome)
     if column not in clinical.table.header:
         if analysis.outcome == "outcome" and "outcome" in clinical.settings.columns:
@@ -185,7 +199,7 @@ def _outcome(loaded: Loaded, name: str, analysis: Analysis, clinical: _Clinical)
         clinical.table, clinical.settings, clinical.rows, analysis.outcome, lambda *keys: place
     )
     values = [found[row.line] for row in _with_images(clinical) if row.line in found]
-    return problems or (list(_classes(place, values)) if clinical.sound else [])
+    return problems or (list(class_problems(place, values)) if clinical.sound else [])
 
 
 def _with_images(clinical: _Clinical) -> Iterator[ClinicalRow]:
@@ -204,19 +218,6 @@ def _values_at(clinical: _Clinical, horizon_days: int) -> list[int] | None:
         value = outcome_at(days["event_day"], days["last_seen_day"], horizon_days)
         values += [] if value is None else [value]
     return values
-
-
-def _classes(place: str, values: list[int]) -> Iterator[str]:
-    counts = Counter(values)
-    if not values:
-        yield f"{place}: no patient has an outcome. Wanted: 0 or 1, at least {MIN_PER_CLASS} patients of each."
-    elif len(counts) == 1:
-        yield f"{place}: all {len(values)} patients have outcome {values[0]}. Wanted: both 0 and 1."
-    elif min(counts.values()) < MIN_PER_CLASS:
-        yield (
-            f"{place}: {counts[1]} patients with outcome 1 and {counts[0]} with 0. "
-            f"Wanted: at least {MIN_PER_CLASS} of each, for two folds with 3."
-        )
 
 
 # --- the other tables -------------------------------------------------------------------------------------------------

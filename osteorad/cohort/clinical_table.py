@@ -6,6 +6,7 @@ Everything here may identify. Messages name lines and columns only.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from osteorad.cohort.config import ClinicalTable
 from osteorad.cohort.tables import Table, dates, is_missing, lines_text, number
 from osteorad.errors import unknown_name
 
+MIN_PER_CLASS = 6  # two folds whose test parts hold 3 patients of each class
 DATES = ("index_date", "event_date", "last_seen")
 DAYS = ("event_day", "last_seen_day")
 TIMES = (*DATES[1:], *DAYS)
@@ -178,3 +180,17 @@ def column_kinds(rows: Sequence[ClinicalRow]) -> Iterator[tuple[str, list[float 
         numbers = [None if text is None else number(text) for text in texts]
         whole = all(text is None or value is not None for text, value in zip(texts, numbers, strict=True))
         yield name, numbers if whole else texts
+
+
+def class_problems(place: str, values: list[int]) -> Iterator[str]:
+    """A message where the outcomes of all patients do not allow an analysis."""
+    counts = Counter(values)
+    if not values:
+        yield f"{place}: no patient has an outcome. Wanted: 0 or 1, at least {MIN_PER_CLASS} patients of each."
+    elif len(counts) == 1:
+        yield f"{place}: all {len(values)} patients have outcome {values[0]}. Wanted: both 0 and 1."
+    elif min(counts.values()) < MIN_PER_CLASS:
+        yield (
+            f"{place}: {counts[1]} patients with outcome 1 and {counts[0]} with 0. "
+            f"Wanted: at least {MIN_PER_CLASS} of each, for two folds with 3."
+        )

@@ -47,8 +47,9 @@ MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
 MODELS = tuple(MODEL_SETTINGS)
 PRESETS = ("zhu2024", "zhao2024", "lesion-table")
 IMAGES = ("ct", "pet", "fused")
+TABLE = "table"  # source, and name of image, ROI, session and preset of a feature table
 GRIDS = ("fused",)
-RECIPES = ("zhu2024",)
+RECIPES = ("tabular", "tabular-lasso", "zhu2024")
 BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")
 
 # Our names of the clinical table's columns; everything else is a covariate and needs to stand in `keep`.
@@ -152,7 +153,8 @@ class Cohort(Settings):
     table: FeatureTable | None = Field(None, description="Only for source table.")
     modalities: list[Literal["CT", "PT"]] = Field(["CT", "PT"], description="Which images are converted.")
     rois: dict[Name, list[str]] = Field(
-        ..., description="ROI -> patterns (* and ? allowed, case ignored) of contour names in the data."
+        ...,
+        description="ROI -> patterns (* and ? allowed, case ignored) of contour names in the data; not for tables.",
     )
     clinical: ClinicalTable | None = Field(None, description="The clinical table.")
     lesions: Lesions | None = Field(None, description="Outcome and type a lesion, where known.")
@@ -164,6 +166,21 @@ class Cohort(Settings):
     )
     cutoff: str | None = Field(None, description="Data cut-off (ISO date) that the report shows.")
     citation: str = Field("", description="How the data want to be cited.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _table_parts(cls, value: Any) -> Any:
+        """A feature table has no contours and no images; what takes their place has one name."""
+        if not isinstance(value, dict) or value.get("source") != TABLE:
+            return value
+        return {**value, "rois": value.get("rois") or {TABLE: [TABLE]}, "modalities": value.get("modalities") or []}
+
+    @property
+    def covariates(self) -> list[str]:
+        """Covariates that analyses may use: kept columns of the clinical or the feature table."""
+        if self.table is not None:
+            return self.table.covariates
+        return self.clinical.keep if self.clinical is not None else []
 
     @model_validator(mode="before")
     @classmethod

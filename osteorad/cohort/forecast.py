@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from osteorad.cohort.config import Config, Recipe
+from osteorad.cohort.config import TABLE, Config, Recipe
 
 # Unit costs: CPU seconds on one core of 2020s server hardware, MB on disk. They are meant for orders of magnitude;
 # `make bench` measures them again. A slice is a DICOM file of 512 x 512 voxels (or the phantom's smaller one).
@@ -19,6 +19,7 @@ MB_PER_FILE = 0.5
 NIFTI_SHARE = 0.6  # size of the compressed volumes, as a share of the DICOM
 PATIENT_RULES = 6  # de-identify images and contours, convert, draw masks, fuse, page; features come on top
 COHORT_RULES = 3  # clinical table, cohort tables, page
+TABLE_RULES, TABLE_FILES = 2, 14  # import and page of a feature table; its tables, logs and benchmarks
 ANALYSIS_RULES = 6  # samples, splits, fit, audit, evaluate, page
 PROJECT_RULES = 2  # index page, all
 
@@ -66,6 +67,9 @@ def forecast(
     """Cost of making `cohorts` and `analyses` from nothing; unknown counts are taken as 0."""
     jobs, seconds, disk_mb, files = PROJECT_RULES, START_S, 0.0, 1
     for name in cohorts:
+        if config.cohorts[name].source == TABLE:
+            jobs, seconds, files = jobs + TABLE_RULES, seconds + TABLE_RULES * START_S, files + TABLE_FILES
+            continue
         patients, slices = counts[name].patients or 0, counts[name].files or 0
         phantom = config.cohorts[name].source == "phantom"
         presets = {"lesion-table", *(recipes[a].preset for a in analyses if config.analyses[a].cohort == name)}

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.config import TABLE, Recipe
 from osteorad.cohort.flow import Flow, Loss
 from osteorad.cohort.schemas import FEATURE_KEYS
 from osteorad.cohort.timeline import Days, nearest
@@ -79,7 +79,10 @@ def sessions_of(
     """Sessions of each patient that the recipe asks for, of those with a usable image, in order of time.
 
     window : first and last day, from the index date, between which a session has to lie; None: any day.
+    A feature table knows no sessions: its rows are in one.
     """
+    if recipe.images == [TABLE]:
+        return {patient: [TABLE] for patient in patients}
     known = set(patients)
     order: dict[str, dict[str, int]] = {patient: {} for patient in patients}
     for row in series.select(["patient", "session", "session_order", "kind", "state"]).to_pylist():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import Analysis, Cohort, Config, Recipe
+from osteorad.cohort.config import TABLE, Analysis, Cohort, Config, Recipe
 from osteorad.files import write_text_if_changed
 from osteorad.provenance import rule_key
 
@@ -65,7 +65,9 @@ def asked_rois(config: Config, recipes: Mapping[str, Recipe], cohort: str, prese
 
 
 def asked_presets(config: Config, recipes: Mapping[str, Recipe], cohort: str) -> list[str]:
-    """Presets that a cohort needs: the lesion table's, and those of its recipes."""
+    """Presets that a cohort needs: the lesion table's, and those of its recipes; none for a feature table."""
+    if config.cohorts[cohort].source == TABLE:
+        return []
     return sorted({"lesion-table"} | {recipes[n].preset for n, a in config.analyses.items() if a.cohort == cohort})
 
 
@@ -169,6 +171,7 @@ RULES: dict[str, Key] = {
     "deidentify_contours": Key("cohort", _cohort("rois"), DICOM_DATA),
     "adopt_images": Key("cohort", lambda s: None, DICOM_DATA),
     "adopt_contours": Key("cohort", lambda s: None, DICOM_DATA),
+    "import_table": Key("cohort", _cohort("table", "exclude")),
     "import_clinical": Key("cohort", _cohort("clinical")),
     "import_lesions": Key("cohort", _cohort("lesions"), LESION_WORDS),
     "convert_images": Key("cohort", _cohort("modalities", "kernel")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from osteorad.cohort.check import Known
+from osteorad.cohort.config import TABLE
 from osteorad.cohort.load import Loaded
 from osteorad.cohort.sources import source_of
 from osteorad.files import read_parquet
@@ -15,7 +16,7 @@ def known_of(loaded: Loaded) -> dict[str, Known]:
     known = {}
     for name, cohort in loaded.config.cohorts.items():
         folder = loaded.private(name) if cohort.source == "dicom" else loaded.path(f"results/.state/sources/{name}")
-        if cohort.source == "phantom" or not (folder / "index.parquet").is_file():
+        if cohort.source in ("phantom", TABLE) or not (folder / "index.parquet").is_file():
             continue
         private_dir = loaded.config.private_dir
         source = source_of(name, kind=cohort.source, path=cohort.path, workdir=loaded.workdir, private_dir=private_dir)

@@ -18,14 +18,17 @@ from osteorad.cohort.config import (
     PHANTOM_SECOND_SET,
     PRESETS,
     STEPS,
+    TABLE,
     TABLE_COLUMNS,
     Analysis,
     Cohort,
     Config,
+    FeatureTable,
     Recipe,
     apply_overrides,
 )
 from osteorad.cohort.located import Located, read_located
+from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.validation import validated
 from osteorad.errors import ConfigError, unknown_name
 
@@ -33,7 +36,6 @@ CONFIG = "config.yaml"
 RECIPE_FOLDER = "resources/recipes"
 IMAGE_NEEDS = {"ct": ("CT",), "pet": ("PT",), "fused": ("CT", "PT")}
 PSEUDONYM = re.compile(r"^p[0-9a-f]{12}$")
-FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,8 @@ class _Checker:
 
     def _source(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
+        if cohort.table is not None and cohort.source != TABLE:
+            yield f"{self._at(*at, 'table')}: only for source table, here the source is {cohort.source}."
         if cohort.source == "phantom":
             for key in ("path", "clinical", "lesions", "series"):
                 if (*at, key) in self.located.lines:
@@ -152,14 +156,28 @@ class _Checker:
             return
         if cohort.phantom is not None:
             yield f"{self._at(*at, 'phantom')}: only for source phantom, here the source is {cohort.source}."
+        if cohort.source == TABLE:
+            yield from self._feature_table(name, cohort)
+            return
         if cohort.path is None:
             yield f"{self._at(*at, 'path')}: this key is missing. Wanted: the folder with the DICOM files."
         elif not (self.workdir / cohort.path).is_dir():
             yield f"{self._at(*at, 'path')}: the folder '{cohort.path}' does not exist (seen from the working folder)."
 
+    def _feature_table(self, name: str, cohort: Cohort) -> Iterator[str]:
+        at = ("cohorts", name)
+        for key in ("path", "clinical", "lesions", "series"):
+            if (*at, key) in self.located.lines:
+                yield f"{self._at(*at, key)}: not for source table, where all stands in one file. Remove it."
+        if cohort.table is None:
+            yield f"{self._at(*at, 'table')}: this key is missing. Wanted:  table: {{path: FILE}}"
+        elif not (self.workdir / cohort.table.path).is_file():
+            place = self._at(*at, "table", "path")
+            yield f"{place}: the file '{cohort.table.path}' does not exist (seen from the working folder)."
+
     def _tables(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
-        if cohort.source == "phantom":
+        if cohort.source in ("phantom", TABLE):
             return
         files = {
             ("clinical", "path"): cohort.clinical.path if cohort.clinical else None,
@@ -192,11 +210,11 @@ class _Checker:
         for roi, patterns in cohort.rois.items():
             if not patterns or not all(pattern.strip() for pattern in patterns):
                 yield f"{self._at(*at, 'rois', roi)}: an empty list or pattern matches nothing. Wanted: ['*{roi}*']."
-        if not cohort.modalities:
+        if not cohort.modalities and cohort.source != TABLE:
             yield f"{self._at(*at, 'modalities')}: the list is empty. Wanted: CT, PT or both."
 
     def _exclusions(self, name: str, cohort: Cohort) -> Iterator[str]:
-        form = FILE_NAME if cohort.source == "deidentified" else PSEUDONYM
+        form = FILE_NAME if cohort.source in ("deidentified", TABLE) else PSEUDONYM
         for patient in cohort.exclude:
             if not form.match(patient):
                 place = self._at("cohorts", name, "exclude")
@@ -231,13 +249,21 @@ class _Checker:
             yield unknown_name("cohort", analysis.cohort, self._raw_names("cohorts"), where)
         if (cohort := self.config.cohorts.get(analysis.cohort)) is None:
             return
-        table = cohort.clinical
-        if table is None:
-            place = self._at("analyses", name, "outcome")
+        place = self._at("analyses", name, "outcome")
+        if cohort.clinical is None and cohort.table is None:
             yield f"{place}: cohort '{analysis.cohort}' has no clinical table, so there is no outcome."
-        elif analysis.outcome not in {"outcome", *table.keep}:
-            where = self._at("analyses", name, "outcome")
-            yield unknown_name("outcome", analysis.outcome, {"outcome", *table.keep}, where)
+        elif analysis.outcome not in {"outcome", *cohort.covariates}:
+            yield unknown_name("outcome", analysis.outcome, {"outcome", *cohort.covariates}, place)
+        if cohort.table is not None:
+            yield from self._table_outcome(name, analysis, cohort.table)
+
+    def _table_outcome(self, name: str, analysis: Analysis, table: FeatureTable) -> Iterator[str]:
+        if analysis.outcome == "outcome" and table.outcome is None:
+            place = self._at("cohorts", analysis.cohort, "table", "outcome")
+            yield f"{place}: this key is missing. Wanted: the column with the outcome of analysis '{name}'."
+        for key in ("horizon_days", "image_window_days"):
+            if getattr(analysis, key) is not None:
+                yield f"{self._at('analyses', name, key)}: not for source table, which knows no days. Remove it."
 
     def _lesion_outcome(self, located: Located, recipe: Recipe, name: str, analysis: Analysis) -> Iterator[str]:
         """The outcome of each lesion, from the table of lesions."""
@@ -245,12 +271,14 @@ class _Checker:
         if recipe.unit != "lesion":
             yield f"{place}: outcomes of lesions need 'unit: lesion'; here a sample is a {recipe.unit}."
         cohort = self.config.cohorts.get(analysis.cohort)
-        if cohort is not None and cohort.source != "table" and cohort.lesions is None:
+        if cohort is not None and cohort.table is not None:
+            yield from self._table_outcome(name, analysis, cohort.table)
+        elif cohort is not None and cohort.lesions is None:
             yield (
                 f"{place}: cohort '{analysis.cohort}' has no table of lesions. "
                 "Wanted there:  lesions: {path: lesions.tsv}"
             )
-        if cohort is not None and cohort.source != "table" and analysis.outcome != "outcome":
+        if cohort is not None and analysis.outcome != "outcome":
             yield unknown_name("outcome", analysis.outcome, ["outcome"], self._at("analyses", name, "outcome"))
         if analysis.horizon_days is not None:
             where = self._at("analyses", name, "horizon_days")
@@ -299,7 +327,7 @@ class _Checker:
         return located, recipe, problems
 
     def _recipe_names(self, located: Located, recipe: Recipe) -> Iterator[str]:
-        if recipe.preset not in PRESETS:
+        if recipe.preset not in (*PRESETS, TABLE):
             yield unknown_name("preset", recipe.preset, PRESETS, located.where("preset"))
         for index, step in enumerate(recipe.steps):
             if step.step not in STEPS:
@@ -308,12 +336,15 @@ class _Checker:
             if model not in MODELS:
                 yield unknown_name("model", model, MODELS, located.where("models", str(index)))
         for index, image in enumerate(recipe.images):
-            if image not in IMAGE_NEEDS:
+            if image not in (*IMAGE_NEEDS, TABLE):
                 yield unknown_name("image", image, IMAGE_NEEDS, located.where("images", str(index)))
 
     def _recipe_fits(self, located: Located, recipe: Recipe, analysis: Analysis) -> Iterator[str]:
         """What a recipe asks for, against what its cohort has."""
         if (cohort := self.config.cohorts.get(analysis.cohort)) is None:
+            return
+        if cohort.source == TABLE or TABLE in (*recipe.images, recipe.preset):
+            yield from self._recipe_of_tables(located, recipe, analysis, cohort)
             return
         if recipe.roi not in cohort.rois:
             yield unknown_name(f"ROI of cohort '{analysis.cohort}'", recipe.roi, cohort.rois, located.where("roi"))
@@ -329,6 +360,26 @@ class _Checker:
             elif table and name not in table.keep and "covariates" in analysis.overrides:
                 yield unknown_name(f"covariate of cohort '{analysis.cohort}'", name, table.keep, place)
 
+    def _recipe_of_tables(self, located: Located, recipe: Recipe, analysis: Analysis, cohort: Cohort) -> Iterator[str]:
+        """Recipes of feature tables and cohorts from feature tables go together."""
+        if cohort.source != TABLE:
+            key = "preset" if recipe.preset == TABLE else "images"
+            yield (
+                f"{located.where(key)}: '{TABLE}' is for cohorts of source table; the source of "
+                f"'{analysis.cohort}' is {cohort.source}."
+            )
+            return
+        wanted = {"images": [TABLE], "roi": TABLE, "preset": TABLE, "mask_set": "manual", "second_set": None}
+        for key, value in wanted.items():
+            if getattr(recipe, key) != value:
+                yield f"{located.where(key)}: cohort '{analysis.cohort}' is a feature table. Wanted: {key}: {value}."
+        for index, name in enumerate(recipe.covariates):
+            place = located.where("covariates", str(index))
+            if name == analysis.outcome:
+                yield f"{place}: '{name}' is the outcome of this analysis; it cannot predict itself. Remove it."
+            elif name not in cohort.covariates:
+                yield unknown_name(f"covariate of cohort '{analysis.cohort}'", name, cohort.covariates, place)
+
     def _division_fits(self, located: Located, recipe: Recipe, name: str) -> Iterator[str]:
         """How patients are divided, and whether there is a published procedure to replay."""
         analysis = self.config.analyses[name]
@@ -341,10 +392,9 @@ class _Checker:
         cohort = self.config.cohorts.get(analysis.cohort)
         if cohort is None or column is None:
             return
-        kept = cohort.table.covariates if cohort.table else cohort.clinical.keep if cohort.clinical else []
-        if column not in kept:
+        if column not in cohort.covariates:
             place = located.where("splits", "column")
-            yield unknown_name(f"covariate of cohort '{analysis.cohort}'", column, kept, place)
+            yield unknown_name(f"covariate of cohort '{analysis.cohort}'", column, cohort.covariates, place)
 
     def _mask_sets(self, located: Located, recipe: Recipe, analysis: Analysis) -> Iterator[str]:
         """Mask sets exist, and the second one is another reader's."""

@@ -15,7 +15,7 @@ import yaml
 
 from osteorad import __version__
 from osteorad.cohort import keys
-from osteorad.cohort.config import Config, Recipe
+from osteorad.cohort.config import TABLE, Config, Recipe
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.sources import Source, source_of
@@ -25,6 +25,7 @@ PRIVACY = {
     "dicom": "Pseudonymised under PS3.15 with a key kept apart: who holds the key can find the patients again.",
     "deidentified": "The images came here pseudonymised; this workflow holds no key to them.",
     "phantom": "Digital patients: nobody's data.",
+    "table": "The feature table came here pseudonymised; this workflow holds no key to it.",
 }
 
 
@@ -110,7 +111,20 @@ class Plan:
 
     def clinical(self, cohort: str) -> list[str]:
         """The pseudonymous clinical table, where the cohort has one."""
-        return [f"results/cohorts/{cohort}/clinical.parquet"] if self.config.cohorts[cohort].clinical else []
+        settings = self.config.cohorts[cohort]
+        return [f"results/cohorts/{cohort}/clinical.parquet"] if settings.clinical or settings.table else []
+
+    def feature_table(self, cohort: str) -> str:
+        """Path of a cohort's feature table."""
+        table = self.config.cohorts[cohort].table
+        assert table is not None
+        return table.path
+
+    def table_settings(self, cohort: str) -> dict[str, Any]:
+        """Settings of a cohort's feature table."""
+        table = self.config.cohorts[cohort].table
+        assert table is not None
+        return table.model_dump(mode="json")
 
     def lesion_table(self, cohort: str) -> str:
         """Path of the table of lesions: the phantom's own, or the configured one."""
@@ -127,8 +141,9 @@ class Plan:
         return table.model_dump(mode="json")
 
     def lesions(self, cohort: str, name: str) -> list[str]:
-        """A file that the table of lesions becomes, where the cohort has one."""
-        return [f"results/cohorts/{cohort}/{name}"] if self.config.cohorts[cohort].lesions else []
+        """A file that the table of lesions becomes, where the cohort has one; a feature table's rows are lesions."""
+        settings = self.config.cohorts[cohort]
+        return [f"results/cohorts/{cohort}/{name}"] if settings.lesions or settings.table else []
 
     def contour_names(self, cohort: str, patients: Sequence[str]) -> list[str]:
         """Private files of the contours' own names; none where the objects keep theirs."""
@@ -162,6 +177,8 @@ class Plan:
         """What the cohort page says of its settings, and versions."""
         settings = self.config.cohorts[cohort]
         wanted = {"modalities", "rois", "kernel", "exclude", "phantom"}
+        if settings.source == TABLE:
+            wanted = {"table", "exclude"}
         return {
             "title": settings.title,
             "source": settings.source,
@@ -172,6 +189,11 @@ class Plan:
             "settings": settings.model_dump(mode="json", include=wanted, exclude_none=True),
             "versions": self._versions("deidentify_images", "convert_images", "extract_features"),
         }
+
+    def page_features(self, cohort: str, name: str) -> str:
+        """A feature table that the cohort page describes: the lesion table, or the cohort's own."""
+        preset = TABLE if self.config.cohorts[cohort].source == TABLE else "lesion-table"
+        return f"results/cohorts/{cohort}/features/{preset}/manual/{name}"
 
     # --- features ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +242,7 @@ class Plan:
     def truth(self, analysis: str) -> list[str]:
         """What a phantom's generator states about itself, where the cohort is one."""
         cohort = self.config.analyses[analysis].cohort
-        return [] if cohort in self.sources else [f"results/cohorts/{cohort}/phantom.json"]
+        return [] if self.config.cohorts[cohort].phantom is None else [f"results/cohorts/{cohort}/phantom.json"]
 
     def analysis_params(self, analysis: str) -> dict[str, Any]:
         """Settings of an analysis and its recipe with overrides applied, for a job."""
@@ -298,6 +320,6 @@ def load_plan(workdir: Path, root: Path) -> Plan:
             name, kind=cohort.source, path=cohort.path, workdir=workdir, private_dir=loaded.config.private_dir
         )
         for name, cohort in loaded.config.cohorts.items()
-        if cohort.source != "phantom"
+        if cohort.source not in ("phantom", TABLE)
     }
     return Plan(loaded=loaded, sources=sources)

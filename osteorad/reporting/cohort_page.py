@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from osteorad.cohort.config import TABLE
 from osteorad.files import read_json, read_parquet, write_csv, write_json, write_text
 from osteorad.reporting import cohort_sections as parts
 from osteorad.reporting import cohort_tables as tables
-from osteorad.reporting import flow_data
+from osteorad.reporting import flow_data, table_cohort
 from osteorad.reporting import report as doc
 from osteorad.reporting.render import render_page
 from osteorad.reporting.settings_part import provenance_section, settings_section
@@ -37,8 +38,9 @@ def write_cohort_page(
 ) -> None:
     """Write report.html (under 3 MB for 40 patients), report.json and lesions.csv of a cohort.
 
-    features, reasons : collected tables of the preset `lesion-table`. flow : JSON {"stages": [...]} as in an analysis,
-    or None, then the flow is counted from the tables. thumbs : the patients' JSON of `draw_patient`.
+    features, reasons : collected tables of the preset `lesion-table`, or those of a feature table.
+    flow : JSON {"stages": [...]} as in an analysis, or None, then the flow is counted from the tables.
+    thumbs : the patients' JSON of `draw_patient`.
     settings : cutoff, citation, source, privacy (sentences), max_quarantined, versions, hashes, and under `settings`
     whatever else was configured.
     """
@@ -49,7 +51,8 @@ def write_cohort_page(
         read_json(flow)["stages"] if flow is not None else flow_data.cohort_stages(tabs["series"], tabs["quarantine"])
     )
     stages = _with_measured(stages, flow_data.measured_stage(feature_table, reason_table))
-    lesions = tables.lesion_rows(feature_table, reason_table)
+    is_table = settings.get("source") == TABLE
+    lesions = [] if is_table else tables.lesion_rows(feature_table, reason_table)
     pages, pixels = parts.montage_source(thumbs)
     listed = tabs["series"].to_pylist()
     aside = tabs["quarantine"].to_pylist()
@@ -61,11 +64,17 @@ def write_cohort_page(
         subtitle=_subtitle(cohort, state, settings),
         state=parts.state_line(state),
         sections=[
-            parts.overview(state, lesions),
+            table_cohort.overview(state, feature_table) if is_table else parts.overview(state, lesions),
             parts.flow_section(stages),
-            parts.acquisition(listed, state),
-            parts.contours(pages, pixels),
-            parts.lesion_section(lesions, Path(out_csv).name),
+            *(
+                [table_cohort.feature_section(feature_table, reason_table.to_pylist())]
+                if is_table
+                else [
+                    parts.acquisition(listed, state),
+                    parts.contours(pages, pixels),
+                    parts.lesion_section(lesions, Path(out_csv).name),
+                ]
+            ),
             parts.aside_section(aside, people),
             settings_section(settings.get("settings", {}), settings),
             provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),
@@ -126,7 +135,7 @@ def _subtitle(cohort: str, state: Mapping[str, Any], settings: Mapping[str, Any]
 def _chips(state: Mapping[str, Any], stages: Rows) -> list[dict[str, str]]:
     whole = all(stage["adds_up"] for stage in flow_data.chart_stages(stages))
     chips = [
-        {"text": "Every file accounted for", "tone": "ok"}
+        {"text": f"Every {stages[0]['unit'].removesuffix('s')} accounted for", "tone": "ok"}
         if whole
         else {"text": "The flow does not add up", "tone": "bad"}
     ]

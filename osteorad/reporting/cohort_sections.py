@@ -58,7 +58,7 @@ def flow_section(stages: Rows) -> doc.Section:
     chart = doc.figure(
         "flow",
         "flow",
-        "Flow from files to measured regions",
+        f"Flow from {stages[0]['unit']} to {'measured regions' if stages[0]['stage'] == 'files' else 'patients'}",
         flow_data.flow_desc(drawn),
         "What came in at each stage, what was used, and each loss with its reason.",
         {"stages": drawn},

@@ -1,0 +1,33 @@
+# Cohorts from a feature table: one rule takes the place of everything between images and features.
+
+
+rule import_table:
+    input:
+        table=lambda wc: PLAN.feature_table(wc.cohort),
+        key=key_of("import_table"),
+    output:
+        patients=f"{COHORT}/patients.parquet",
+        series=f"{COHORT}/series.parquet",
+        quarantine=f"{COHORT}/quarantine.parquet",
+        clinical=f"{COHORT}/clinical.parquet",
+        lesions=f"{COHORT}/lesions.parquet",
+        features=f"{COHORT}/features/table/manual/features.parquet",
+        reasons=f"{COHORT}/features/table/manual/reasons.parquet",
+        flow=f"{COHORT}/flow.json",
+    log:
+        "logs/import_table/{cohort}.log",
+    benchmark:
+        "benchmarks/import_table/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=cohorts_with("table"),
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=20,
+    params:
+        settings=lambda wc: PLAN.table_settings(wc.cohort),
+        exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
+    script:
+        "../scripts/import_table.py"
