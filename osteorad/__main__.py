@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--dicom", type=Path, required=True, metavar="EXPORT", help="folder of the export")
     new.set_defaults(command=_new)
 
-    schema = commands.add_parser("schema", help="write the JSON schemas and docs/reference.md from the models")
+    schema = commands.add_parser("schema", help="write the JSON schemas, docs/reference.md and docs/glossary.md from their sources")
     schema.set_defaults(command=_schema)
 
     table = commands.add_parser("audit-table", help="say which integer counts can stand behind published results")
@@ -107,9 +107,10 @@ def _new(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from osteorad.cohort.reference import write
+    from osteorad.cohort import reference
+    from osteorad.reporting import glossary
 
-    written = write(ROOT)
+    written = [*reference.write(ROOT), *glossary.write(ROOT)]
     if options.json:
         print(json.dumps({"ok": True, "written": written}, indent=1))
     else:

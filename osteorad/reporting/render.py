@@ -15,6 +15,7 @@ from markupsafe import Markup
 from osteorad.reporting import wording
 from osteorad.reporting.charts import CHARTS
 from osteorad.reporting.gallery import tile
+from osteorad.reporting.glossary import Linker, known_terms
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -61,4 +62,7 @@ def _style() -> tuple[Markup, str]:
 def render_page(report: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -> str:
     """HTML of a report; `pictures` maps the names that its galleries use to base64 WebP."""
     style, token = _style()
-    return _template("page.html.j2").render(report=report, style=style, token=token, pictures=dict(pictures or {}))
+    known = known_terms(report)
+    return _template("page.html.j2").render(
+        report=report, style=style, token=token, pictures=dict(pictures or {}), linker=lambda: Linker(known)
+    )
