@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--dicom", type=Path, required=True, metavar="EXPORT", help="folder of the export")
     new.set_defaults(command=_new)
 
-    schema = commands.add_parser("schema", help="write the JSON schemas, docs/reference.md and docs/glossary.md from their sources")
+    schema = commands.add_parser("schema", help="write the JSON schemas, the reference and the glossary")
     schema.set_defaults(command=_schema)
 
     table = commands.add_parser("audit-table", help="say which integer counts can stand behind published results")

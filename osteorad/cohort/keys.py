@@ -20,6 +20,7 @@ DICOM_DATA = ("resources/dicom/*",)
 LESION_WORDS = ("resources/lesions/*",)
 PRESETS = ("resources/presets/*.yaml", "resources/radiomics/*")
 TEMPLATES = ("osteorad/reporting/templates/*",)
+PAGE_DATA = (*TEMPLATES, "resources/glossary.yaml", "resources/checklists/*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +188,7 @@ RULES: dict[str, Key] = {
     "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "evaluate_analysis": Key("analysis", _evaluation),
-    "report_analysis": Key("analysis", _analysis, TEMPLATES),
+    "report_analysis": Key("analysis", _analysis, PAGE_DATA),
     "write_index": Key("project", _index, TEMPLATES),
 }
 

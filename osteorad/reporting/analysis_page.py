@@ -8,9 +8,14 @@ from typing import Any
 
 from osteorad.files import read_json, write_json, write_text
 from osteorad.reporting import analysis_sections as parts
-from osteorad.reporting import performance, sentences
+from osteorad.reporting import comparisons, data_sections, sentences
 from osteorad.reporting import report as doc
+from osteorad.reporting.checklists import checklists_section, facts_of
+from osteorad.reporting.controls_part import controls_section, published_section
+from osteorad.reporting.glossary import glossary_section
+from osteorad.reporting.nomogram_part import nomogram_part
 from osteorad.reporting.render import render_page
+from osteorad.reporting.selection_part import selection_section
 from osteorad.reporting.settings_part import provenance_section
 from osteorad.reporting.wording import plural, tidy
 
@@ -26,6 +31,7 @@ def write_analysis_page(
     audit: Path | Facts,
     flow: Path | Facts,
     lineage: Path | Facts | None,
+    bundle: Path | Facts | None,
     recipe: Facts,
     written: Facts | None,
     overrides: Facts,
@@ -38,7 +44,8 @@ def write_analysis_page(
     """Write report.html (under 2 MB) and report.json of an analysis.
 
     analysis : its settings with `name`, title, cohort, recipe, outcome_label, horizon_days, test_only, and where known
-    cutoff, citation. evaluation, audit, flow, lineage : as the modelling room writes them. recipe : as used; written :
+    cutoff, citation, statements. evaluation, audit, flow, lineage, bundle : as the modelling room writes them; without
+    a bundle no nomogram is drawn. recipe : as used; written :
     as in its file, before the overrides (None: nothing is compared). truth : a phantom's {"oracle_auc", ...}, or None.
     """
     whole = analysis_report(
@@ -47,6 +54,7 @@ def write_analysis_page(
         audit=_content(audit),
         flow=_content(flow),
         lineage=_content(lineage) if lineage is not None else {},
+        bundle=_content(bundle) if bundle is not None else None,
         recipe=recipe,
         written=written if written is not None else recipe,
         overrides=overrides,
@@ -69,6 +77,7 @@ def analysis_report(
     audit: Facts,
     flow: Facts,
     lineage: Facts,
+    bundle: Facts | None,
     recipe: Facts,
     written: Facts,
     overrides: Facts,
@@ -80,23 +89,36 @@ def analysis_report(
     notice = sentences.mechanical_note(evaluation, str(analysis.get("test_only") or ""))
     state = sentences.state_line(evaluation, audit)
     counts = evaluation["counts"]
+    label = str(analysis["outcome_label"])
+    nomogram, why = nomogram_part(bundle, evaluation)
+    sections = [
+        parts.answer_section(analysis, evaluation, audit, truth, notice),
+        parts.patients_section(flow, evaluation),
+        data_sections.data_section(evaluation),
+        parts.performance_section(evaluation, audit, label, truth),
+        comparisons.models_section(evaluation),
+        comparisons.subgroups_section(evaluation),
+        selection_section(evaluation),
+        data_sections.clinical_section(evaluation, nomogram, why),
+        controls_section(evaluation),
+        parts.audit_section(audit, lineage),
+        parts.methods_section(analysis, recipe, evaluation, flow, versions),
+        parts.settings_section(recipe, written, overrides),
+        provenance_section(versions, hashes, _citations(analysis, recipe)),
+    ]
+    shown = [section for section in sections if section is not None]
+    facts = facts_of(recipe, evaluation, external=False, images=bool(recipe["images"]))
+    shown.insert(-2, checklists_section(shown, facts, analysis.get("statements") or {}, cohort=analysis["cohort"]))
+    if (appendix := published_section(evaluation, audit)) is not None:
+        shown.append(appendix)
+    shown.append(glossary_section(shown))
     whole = doc.report(
         "analysis",
         str(analysis["name"]),
         str(analysis.get("title") or analysis["name"]),
         subtitle=_subtitle(analysis, recipe, counts),
         state=state,
-        sections=[
-            parts.answer_section(analysis, evaluation, audit, truth, notice),
-            parts.patients_section(flow),
-            parts.performance_section(evaluation, audit, str(analysis["outcome_label"]), truth),
-            parts.models_section(evaluation),
-            performance.selection_section(evaluation),
-            parts.audit_section(audit, lineage),
-            parts.methods_section(analysis, recipe, evaluation, flow, versions),
-            parts.settings_section(recipe, written, overrides),
-            provenance_section(versions, hashes, _citations(analysis, recipe)),
-        ],
+        sections=shown,
         chips=_chips(audit, counts),
         notice=notice,
         numbers={

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from osteorad.reporting import flow_data, performance, sentences
+from osteorad.reporting import comparisons, data_sections, flow_data, performance, sentences, usefulness
 from osteorad.reporting import report as doc
 from osteorad.reporting.settings_part import flat
-from osteorad.reporting.wording import count, none_of, percent, plural, real
+from osteorad.reporting.wording import LEAST_P, count, none_of, percent, plural, real
 
 Facts = Mapping[str, Any]
 TONES = {"pass": "ok", "fail": "bad", "warn": "warn", "not applicable": "none"}
@@ -17,18 +17,23 @@ TONES = {"pass": "ok", "fail": "bad", "warn": "warn", "not applicable": "none"}
 def answer_section(analysis: Facts, evaluation: Facts, audit: Facts, truth: Facts | None, notice: str) -> doc.Section:
     """The headline. Without a result no AUC stands here; the forest then follows under performance."""
     answer, primary = evaluation["answer"], evaluation["primary"]
-    sentence = sentences.answer_sentence(evaluation, audit, str(analysis["outcome_label"]))
     numbers = {
-        "answer": answer,
+        "answer": {key: value for key, value in answer.items() if key != "sentences"},
+        "differences": evaluation["differences"],
+        "multiplicity": evaluation["multiplicity"],
+        "patient_level": evaluation["patient_level"],
+        "least": LEAST_P,
         "counts": evaluation["counts"],
         "level": evaluation["level"],
+        "chance": 0.5,
         "estimand": primary["estimand"],
         "method": primary["method"],
-        "formula": primary.get("formula", ""),
-        "coverage": primary.get("coverage", ""),
+        "formula": primary["formula"],
+        "coverage": primary["coverage"],
         "truth": truth,
         "audit": [audit["passed"], audit["of"]],
         "estimate": primary["estimate"],
+        "outcome": analysis["outcome_label"],
     }
     parts: list[doc.Part] = []
     if sentences.is_result(evaluation, audit):
@@ -40,7 +45,7 @@ def answer_section(analysis: Facts, evaluation: Facts, audit: Facts, truth: Fact
                 "digits": 2,
                 "label": "AUC",
                 "text": text,
-                "parts": [performance.forest_part(evaluation, truth)],
+                "parts": [comparisons.forest_part(evaluation, truth)],
             }
         )
         parts.append(doc.note(sentences.estimand_sentence(evaluation), title="What is estimated."))
@@ -48,11 +53,12 @@ def answer_section(analysis: Facts, evaluation: Facts, audit: Facts, truth: Fact
         parts.append(doc.note(notice, title="What this run proves.", tone="warn"))
     if truth is not None:
         parts.append(doc.note(sentences.oracle_sentence(truth, evaluation), title="Phantom."))
+    sentence = sentences.answer_sentence(evaluation, audit)
     return doc.section("answer", "Answer", sentence, parts, numbers=numbers)
 
 
-def patients_section(flow: Facts) -> doc.Section:
-    """Flow from the cohort to the samples."""
+def patients_section(flow: Facts, evaluation: Facts) -> doc.Section:
+    """Flow from the cohort to the samples, and table 1."""
     stages = flow_data.chart_stages(flow["stages"])
     used = flow["used"]
     wrong = [stage["label"] for stage in stages if not stage["adds_up"]]
@@ -71,7 +77,7 @@ def patients_section(flow: Facts) -> doc.Section:
         {"stages": stages},
     )
     numbers = {"used": used, "wrong": len(wrong), "stages": len(stages), "quarantined": flow.get("quarantined")}
-    parts = [chart]
+    parts = [chart, data_sections.table_one_part(evaluation)]
     absent = (flow.get("covariates") or {}).get("absent") or []
     if absent:
         words = f"{', '.join(absent)}: not in the clinical table, so not in the clinical model."
@@ -90,13 +96,21 @@ def performance_section(evaluation: Facts, audit: Facts, label: str, truth: Fact
     parts: list[doc.Part] = []
     if not sentences.is_result(evaluation, audit):
         sentence = "For the mechanics only: none of these is a result. " + sentence
-        parts.append(performance.forest_part(evaluation, truth))
+        parts.append(comparisons.forest_part(evaluation, truth))
     row = [
         performance.roc_part(evaluation),
         performance.calibration_part(evaluation),
-        performance.confusion_part(evaluation, label),
+        usefulness.decision_part(evaluation),
     ]
-    parts += [doc.row_of(row), performance.measures_table(evaluation)]
+    parts += [doc.row_of(row), usefulness.waterfall_part(evaluation)]
+    parts.append(
+        {
+            "kind": "beside",
+            "parts": [performance.confusion_part(evaluation, label), performance.measures_table(evaluation)],
+        }
+    )
+    parts += [*performance.calibration_table(evaluation), *usefulness.patient_level_part(evaluation)]
+    parts.append(usefulness.intervals_table(evaluation))
     numbers = {
         "level": level,
         "repeats": evaluation["counts"]["repeats"],
@@ -104,19 +118,6 @@ def performance_section(evaluation: Facts, audit: Facts, label: str, truth: Fact
         "zero": 0,
     }
     return doc.section("performance", "Performance", sentence, parts, numbers=numbers)
-
-
-def models_section(evaluation: Facts) -> doc.Section:
-    """Every model and baseline over the same folds."""
-    models, folds = evaluation["models"], evaluation["primary"]["folds"]
-    sentence = (
-        f"{plural(len(models), 'row')}: the procedure, its candidates and the baselines over the same "
-        f"{plural(len(folds), 'fold')}."
-    )
-    parts = [performance.models_table(evaluation), performance.differences_table(evaluation)]
-    return doc.section(
-        "models", "Models compared", sentence, parts, numbers={"models": len(models), "folds": len(folds), "zero": 0}
-    )
 
 
 def audit_section(audit: Facts, lineage: Facts) -> doc.Section:
@@ -178,6 +179,9 @@ def methods_section(analysis: Facts, recipe: Facts, evaluation: Facts, flow: Fac
         "cohort": analysis["cohort"],
         "outcome": analysis["outcome_label"],
         "models": len(recipe["models"]),
+        "steps": [step["settings"] for step in recipe["steps"]],
+        "comparisons": len(evaluation["differences"]),
+        "permutations": (evaluation["controls"]["permuted"] or {}).get("n"),
         "scaled_to": [0, 1],
         "extractor": {name: version for name, version in versions.items() if "pyradiomics" in name},
         "estimand": primary["estimand"],

@@ -1,71 +1,93 @@
-"""Charts of the analysis page: forest, ROC, calibration, bars, flow. Each takes the `data` of its figure part.
+"""Charts of the analysis page: forest, ROC, calibration, bars, confusion. Each takes the `data` of its figure part.
 
 A chart draws only what stands in its data, ticks included, so that report.json holds every number of the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from osteorad.reporting import svg
-from osteorad.reporting.flowchart import flow
 from osteorad.reporting.svg import Scale, element, join, line, text
 from osteorad.reporting.wording import count, interval, real
 
-TONES = {"main": svg.BLUE, "clinical": "#b07700", "plain": svg.GREY, "truth": "#7a3f68"}
+TONES = {
+    "main": svg.BLUE,
+    "clinical": "#b07700",
+    "combined": "#00785a",
+    "plain": svg.GREY,
+    "candidate": "#7aa7cc",
+    "control": "#8c3208",
+    "published": "#8c3208",
+    "truth": "#7a3f68",
+}
+ROW_PX, GROUP_PX = 24.0, 22.0
 
 
 def forest(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Markup:
-    """Estimates with intervals on one axis; rows: label, sub, estimate, low, high, tone."""
+    """Estimates with intervals on one axis; rows: label, sub, group (heading above it), estimate, low, high, tone."""
     rows, ticks = data["rows"], data["ticks"]
     across = Scale(ticks[0], ticks[-1], 296.0, 560.0)
-    height = 30.0 * len(rows) + 46.0
-    floor = height - 36.0
-    parts = [line(across(tick), 8.0, across(tick), floor, "grid") for tick in ticks]
-    parts.append(line(across(data["chance"]), 8.0, across(data["chance"]), floor, "chance"))
-    for order, row in enumerate(rows):
-        parts.append(_forest_row(row, 22.0 + 30.0 * order, across))
+    drawn, y = [], 20.0
+    for row in rows:
+        if row["group"]:
+            y += GROUP_PX
+            drawn.append(text(0.0, y - 18.0, row["group"], "group-head"))
+        drawn.append(_forest_row(row, y, across))
+        y += ROW_PX
+    floor = y - 6.0
+    parts = [line(across(tick), 6.0, across(tick), floor, "grid") for tick in ticks]
+    parts.append(line(across(data["chance"]), 6.0, across(data["chance"]), floor, "chance"))
     parts += [text(across(tick), floor + 16, real(tick, 1), "tick", "middle") for tick in ticks]
     parts.append(text(across(data["chance"]), floor + 30, data["chance_label"], "tick", "middle"))
     parts.append(text(560.0, floor + 30, data["label"], "tick", "end"))
-    return svg.drawing(name, title, desc, 700.0, height, join(*parts), "wide")
+    return svg.drawing(name, title, desc, 700.0, floor + 36.0, join(*parts, *drawn), "wide")
 
 
 def _forest_row(row: Mapping[str, Any], y: float, across: Scale) -> Markup:
-    color = TONES[row["tone"]]
     strong = " strong" if row["tone"] == "main" else ""
     label = join(
         Markup("{}").format(row["label"]),
         element("tspan", " " + row["sub"], class_="sub") if row["sub"] else Markup(""),
     )
-    pieces = [element("text", label, x=0, y=y + 4, class_="lab" + strong)]
+    pieces = [element("text", label, x=0 if strong else 12.0, y=y + 4, class_="lab" + strong)]
     middle, low, high = row["estimate"], row["low"], row["high"]
     if middle is None:
         return join(*pieces, text(574.0, y + 4, "not estimated", "tick"))
-    if low is not None:
-        pieces.append(line(across(low), y, across(high), y, "bar", stroke=color))
-    if row["tone"] == "main":
-        pieces.append(
-            element("rect", x=across(middle) - 5, y=y - 5, width=10.0, height=10.0, fill=color, class_="mark")
-        )
-    elif row["tone"] == "truth":
-        x = across(middle)
-        corners = [(x, y - 6.5), (x + 6.5, y), (x, y + 6.5), (x - 6.5, y)]
-        pieces.append(element("path", d=svg.path_of(corners, close=True), fill="#fff", stroke=color, class_="bar mark"))
-    else:
-        pieces.append(element("circle", cx=across(middle), cy=y, r=4.5, fill=color, class_="mark"))
     limits = f"{real(low)} to {real(high)}" if low is not None else ""
     words = join(
         Markup("{}").format(real(middle)), element("tspan", " " + limits, class_="sub") if limits else Markup("")
     )
+    pieces += _estimate(row, y, across)
     pieces.append(element("text", words, x=574, y=y + 4, class_="lab" + strong))
     return join(*pieces)
 
 
-def _square(data: Mapping[str, Any]) -> tuple[Scale, Scale, Markup]:
+def _estimate(row: Mapping[str, Any], y: float, across: Scale) -> list[Markup]:
+    """Interval and mark of a row; the shape says what it is without its colour."""
+    color, x = TONES[row["tone"]], across(row["estimate"])
+    bars = []
+    if row["low"] is not None:
+        kind = "bar dotted" if row["tone"] in ("control", "published") else "bar"
+        bars.append(line(across(row["low"]), y, across(row["high"]), y, kind, stroke=color))
+    if row["tone"] == "main":
+        mark = element("rect", x=x - 5, y=y - 5, width=10.0, height=10.0, fill=color, class_="mark")
+    elif row["tone"] == "truth":
+        corners = [(x, y - 6.5), (x + 6.5, y), (x, y + 6.5), (x - 6.5, y)]
+        mark = element("path", d=svg.path_of(corners, close=True), fill="#fff", stroke=color, class_="bar mark")
+    elif row["tone"] in ("control", "published"):
+        mark = element("circle", cx=x, cy=y, r=4.5, fill="#fff", stroke=color, class_="bar mark")
+    elif row["tone"] == "candidate":
+        mark = element("circle", cx=x, cy=y, r=3.2, fill=color, class_="mark")
+    else:
+        mark = element("circle", cx=x, cy=y, r=4.5, fill=color, class_="mark")
+    return [*bars, mark]
+
+
+def square(data: Mapping[str, Any]) -> tuple[Scale, Scale, Markup]:
     """Frame, ticks and axis names of a small square chart."""
     xs, ys = data["x"], data["y"]
     across = Scale(xs["ticks"][0], xs["ticks"][-1], 46.0, 286.0)
@@ -78,19 +100,19 @@ def _square(data: Mapping[str, Any]) -> tuple[Scale, Scale, Markup]:
     return across, up, join(*parts)
 
 
-def _band(band: Sequence[Sequence[float]], across: Scale, up: Scale) -> Markup:
+def band_of(band: Sequence[Sequence[float]], across: Scale, up: Scale, color: str = svg.BLUE) -> Markup:
     """Area between a lower and an upper curve; band rows are x, low, high."""
     upper = [(across(x), up(high)) for x, _, high in band]
     lower = [(across(x), up(low)) for x, low, _ in reversed(band)]
-    return element("path", d=svg.path_of(upper + lower, close=True), class_="band", fill=svg.BLUE)
+    return element("path", d=svg.path_of(upper + lower, close=True), class_="band", fill=color)
 
 
 def roc(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Markup:
     """ROC curve (data `curve`: x, y), optionally with a band (x, low, high) and the operating point."""
-    across, up, frame = _square(data)
+    across, up, frame = square(data)
     parts = [frame, line(across(0), up(0), across(1), up(1), "chance")]
     if data.get("band"):
-        parts.append(_band(data["band"], across, up))
+        parts.append(band_of(data["band"], across, up))
     curve = [(across(x), up(y)) for x, y in data["curve"]]
     parts.append(element("path", d=svg.path_of(curve), class_="curve mark", stroke=svg.BLUE))
     if data.get("folds"):
@@ -104,10 +126,10 @@ def roc(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Markup:
 
 def calibration(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Markup:
     """Calibration: smooth curve with a band where given, grouped points with intervals, ticks for patients."""
-    across, up, frame = _square(data)
+    across, up, frame = square(data)
     parts = [frame, line(across(0), up(0), across(1), up(1), "chance")]
     if data.get("band"):
-        parts.append(_band(data["band"], across, up))
+        parts.append(band_of(data["band"], across, up))
     if data.get("curve"):
         curve = [(across(x), up(y)) for x, y in data["curve"]]
         parts.append(element("path", d=svg.path_of(curve), class_="curve mark", stroke=svg.BLUE))
@@ -168,16 +190,6 @@ def confusion(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Mark
     parts.append(text(56.0, 96.0, data["rows"][0], "tick", "end"))
     parts.append(text(56.0, 178.0, data["rows"][1], "tick", "end"))
     return svg.drawing(name, title, desc, 304.0, 226.0, join(*parts))
-
-
-CHARTS: dict[str, Callable[[str, str, str, Mapping[str, Any]], Markup]] = {
-    "forest": forest,
-    "roc": roc,
-    "calibration": calibration,
-    "bars": bars,
-    "confusion": confusion,
-    "flow": flow,
-}
 
 
 def interval_text(row: Mapping[str, Any]) -> str:

@@ -1,76 +1,17 @@
-"""Parts of the analysis page that show performance: forest, ROC, calibration, confusion, models, features."""
+"""Parts of the analysis page that show performance: ROC, calibration, decisions at the threshold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from osteorad.reporting import report as doc
-from osteorad.reporting.charts import interval_text
 from osteorad.reporting.svg import thinned
-from osteorad.reporting.wording import interval, listed, none_of, plural, real, share
+from osteorad.reporting.usefulness import measured
+from osteorad.reporting.wording import LEAST_P, interval, none_of, p_value, real, share
 
 Facts = Mapping[str, Any]
 UNIT_TICKS = [0, 0.5, 1]
-MOST_BARS = 15
-BASELINES = ("combined", "clinical", "metabolic", "volume", "site", "prevalence")
-
-
-def forest_part(evaluation: Facts, truth: Facts | None) -> doc.Part:
-    """The nested result, the baselines and, for a phantom, the truth, on one axis."""
-    rows = [_forest_row(row, evaluation) for row in _headliners(evaluation["models"])]
-    if truth is not None:
-        rows.append(
-            {
-                "label": "Truth of the phantom",
-                "sub": "oracle",
-                "estimate": truth["oracle_auc"],
-                "low": None,
-                "high": None,
-            }
-            | {"tone": "truth"}
-        )
-    shown = [value for row in rows for value in (row["estimate"], row["low"], row["high"]) if value is not None]
-    least = min([0.4, *shown])
-    ticks = [tenth / 10 for tenth in range(int(least * 10 + 1e-9), 11)]
-    if len(ticks) > 7:
-        ticks = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    desc = ". ".join(f"{row['label']}: {interval_text(row)}" for row in rows) + "."
-    return doc.figure(
-        "forest",
-        "forest",
-        "AUC of the nested procedure and of simpler predictors",
-        desc,
-        f"AUC with {real(evaluation['level'] * 100, 0)} % interval. All use the same folds.",
-        {
-            "rows": rows,
-            "ticks": ticks,
-            "chance": 0.5,
-            "chance_label": "chance",
-            "label": "AUC",
-            "level": evaluation["level"],
-        },
-    )
-
-
-def _headliners(models: Sequence[Facts]) -> list[Facts]:
-    """The procedure first, then one row for each baseline."""
-    first = [row for row in models if row["variables"] == "radiomics" and row["model"] == "chosen"]
-    return first + [row for name in BASELINES for row in models if row["variables"] == name]
-
-
-def _forest_row(row: Facts, evaluation: Facts) -> dict[str, Any]:
-    main = row["model"] == "chosen"
-    tone = "main" if main else "clinical" if row["variables"] == "clinical" else "plain"
-    auc = row["auc"]
-    return {
-        "label": "This analysis, nested" if main else row["label"],
-        "sub": "chosen in each fold" if main else "",
-        "estimate": auc["estimate"],
-        "low": auc["low"],
-        "high": auc["high"],
-        "tone": tone,
-    }
 
 
 def _axis(label: str) -> dict[str, Any]:
@@ -125,12 +66,9 @@ def calibration_part(evaluation: Facts) -> doc.Part:
         return doc.note(
             none_of(evaluation["counts"]["patients"], "patient") + " No curve could be fitted.", title="Calibration."
         )
-    slope, intercept, brier = told["slope"], told["intercept"], told["brier"]
-    scaled = told["scaled_brier"]
-    scaled = scaled["estimate"] if isinstance(scaled, Mapping) else scaled
     words = (
-        f"slope {_estimate(slope)}, intercept {_estimate(intercept)}, Brier score {_estimate(brier)}, "
-        f"scaled {real(scaled)}"
+        f"slope {measured(told['slope'])}, intercept {measured(told['intercept'])}, Brier score "
+        f"{measured(told['brier'])}, ICI {measured(told['ici'])}"
     )
     groups = [
         {"predicted": group["predicted"], "observed": group["observed"], "low": group["low"], "high": group["high"]}
@@ -148,16 +86,46 @@ def calibration_part(evaluation: Facts) -> doc.Part:
             "rug": [entry["probability"] for entry in told["rug"]],
             "x": _axis("predicted risk"),
             "y": _axis("observed"),
-            "slope": slope,
-            "intercept": intercept,
-            "brier": brier,
-            "scaled": scaled,
+            **{key: told[key] for key in ("slope", "intercept", "brier", "ici")},
         },
     )
 
 
-def _estimate(told: Facts) -> str:
-    return interval([told["estimate"], told["low"], told["high"]])
+def calibration_table(evaluation: Facts) -> list[doc.Part]:
+    """Every measure of calibration with what would be perfect, and Hosmer-Lemeshow as a footnote."""
+    told = evaluation["calibration"]
+    asked = (
+        ("Calibration slope", "slope", 1),
+        ("Calibration intercept", "intercept", 0),
+        ("Calibration in the large", "in_the_large", 0),
+        ("ICI", "ici", 0),
+        ("Brier score", "brier", 0),
+        ("Brier score, scaled", "scaled_brier", 1),
+    )
+    rows = [
+        {"name": name, "value": [told[key]["estimate"], told[key]["low"], told[key]["high"]], "perfect": perfect}
+        for name, key, perfect in asked
+    ]
+    columns = [
+        doc.column("name", "Measure"),
+        doc.column("value", "Out of fold", "interval", note="patient bootstrap"),
+        doc.column("perfect", "Perfect", "count"),
+    ]
+    caption = f"Calibration of the probabilities, {told['label'].rstrip('.')}."
+    facts = {"label": told["label"]}
+    table = doc.table("calibration-table", caption, columns, rows, empty=none_of(0, "measure"), facts=facts)
+    return [table, *_footnote(told["hosmer_lemeshow"])]
+
+
+def _footnote(told: Facts | None) -> list[doc.Part]:
+    if not told:
+        return []
+    words = (
+        f"Hosmer-Lemeshow, out of fold, repeat {told['repeat']}: chi-squared {real(told['chi2'])} with "
+        f"{told['df']} degrees of freedom, {told['groups']} groups, n {told['n']}, P {p_value(told['p'])}. "
+        f"{told['note']}"
+    )
+    return [doc.note(words, tone="foot", facts={**told, "least": LEAST_P})]
 
 
 def confusion_part(evaluation: Facts, label: str) -> doc.Part:
@@ -204,120 +172,3 @@ def measures_table(evaluation: Facts) -> doc.Part:
     ]
     caption = f"Decisions at the threshold: {evaluation['confusion']['rule']}."
     return doc.table("measures", caption, columns, rows, empty=none_of(0, "measure"))
-
-
-def models_table(evaluation: Facts) -> doc.Part:
-    """Every model and baseline over the same folds."""
-    rows = [
-        {
-            "label": row["label"],
-            "variables": row["variables"],
-            "chosen": [row["chosen_in"], row["fits"]] if row["chosen_in"] is not None else None,
-            "auc": [row["auc"]["estimate"], row["auc"]["low"], row["auc"]["high"]],
-            "pooled": row["pooled_auc"],
-            "brier": row["brier"],
-            "sensitivity": row["sensitivity"],
-            "specificity": row["specificity"],
-            "tone": "main" if row["model"] == "chosen" else "",
-        }
-        for row in evaluation["models"]
-    ]
-    columns = [
-        doc.column("label", "Model"),
-        doc.column("variables", "Variables"),
-        doc.column("chosen", "Chosen in", "share", note="folds"),
-        doc.column("auc", "AUC", "interval", note="mean over folds"),
-        doc.column("pooled", "AUC", "real", note="pooled"),
-        doc.column("brier", "Brier", "real"),
-        doc.column("sensitivity", "Sensitivity", "real"),
-        doc.column("specificity", "Specificity", "real"),
-    ]
-    caption = (
-        "All models and baselines over the same folds. Only the first row is the answer: the best of the others was "
-        "not known before its test."
-    )
-    return doc.table("models-table", caption, columns, rows, empty=none_of(0, "model"))
-
-
-VERDICTS = {
-    "better": {"word": "better", "tone": "ok"},
-    "worse": {"word": "worse", "tone": "bad"},
-    "not_shown": {"word": "not shown", "tone": "none"},
-}
-
-
-def differences_table(evaluation: Facts) -> doc.Part:
-    """Differences in AUC between the procedure and its baselines."""
-    rows = [
-        {
-            "against": row["against"],
-            "difference": [row["estimate"], row["low"], row["high"]],
-            "verdict": VERDICTS[row["verdict"]],
-        }
-        for row in evaluation["differences"]
-    ]
-    columns = [
-        doc.column("against", "This analysis against"),
-        doc.column("difference", "Difference in AUC", "interval"),
-        doc.column("verdict", "Better?", "state"),
-    ]
-    return doc.table(
-        "differences", "Differences in AUC, fold by fold.", columns, rows, empty="None: 0 comparisons could be made."
-    )
-
-
-def split_feature(name: str) -> tuple[str, str]:
-    """`ct.wavelet-LLH_glcm_Contrast` as `Contrast` and `ct, wavelet-LLH, glcm`."""
-    image, _, feature = name.rpartition(".")
-    pieces = feature.split("_")
-    if len(pieces) < 3:
-        return name, ""
-    return "_".join(pieces[2:]), listed_plain([image, pieces[0], pieces[1]])
-
-
-def listed_plain(words: Sequence[str]) -> str:
-    """Words with commas, empty ones left out."""
-    return ", ".join(word for word in words if word)
-
-
-def selection_section(evaluation: Facts) -> doc.Section:
-    """How often each feature was selected over the outer fits."""
-    told = evaluation["selection"]
-    stability = told["stability"]
-    sentence = f"Features by how often the {plural(told['fits'], 'outer fit')} chose them"
-    sentence += f"; {plural(told['distinct'], 'feature')} in all, {real(told['mean_features'], 1)} a fit"
-    if stability is not None:
-        sentence += f"; stability {_estimate(stability)} (Nogueira)"
-    numbers = {key: told[key] for key in ("fits", "distinct", "mean_features", "stability")} | {"zero": 0}
-    features = told["features"]
-    if not features:
-        parts = [doc.note(none_of(told["fits"], "outer fit") + " No feature was selected.")]
-        return doc.section("features", "What it uses", sentence + ".", parts, numbers=numbers)
-    rows = []
-    for entry in features[:MOST_BARS]:
-        label, sub = split_feature(entry["feature"])
-        rows.append({"label": label, "sub": sub, "k": entry["times"], "n": entry["fits"], "feature": entry["feature"]})
-    top = listed([row["feature"] for row in rows[:3]])
-    chart = doc.figure(
-        "selection",
-        "bars",
-        "Share of outer fits in which a feature was selected",
-        f"Most often selected: {top}.",
-        f"The {plural(len(rows), 'feature')} selected most often, of {told['distinct']}.",
-        {"rows": rows, "shown": len(rows), "distinct": told["distinct"]},
-    )
-    table = doc.table(
-        "selection-table",
-        "The same with full names.",
-        [
-            doc.column("feature", "Feature", "code"),
-            doc.column("times", "Selected", "share", note="fits"),
-            doc.column("rank", "Mean rank", "real", digits=1),
-        ],
-        [
-            {"feature": entry["feature"], "times": [entry["times"], entry["fits"]], "rank": entry["mean_rank"]}
-            for entry in features
-        ],
-        empty=none_of(told["fits"], "fit"),
-    )
-    return doc.section("features", "What it uses", sentence + ".", [chart, table], numbers=numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from osteorad.reporting import wording
-from osteorad.reporting.charts import CHARTS
+from osteorad.reporting import charts, nomogram_chart, plots, wording
+from osteorad.reporting.flowchart import flow
 from osteorad.reporting.gallery import tile
 from osteorad.reporting.glossary import Linker, known_terms
 
 TEMPLATES = Path(__file__).parent / "templates"
+CHARTS: dict[str, Callable[[str, str, str, Mapping[str, Any]], Markup]] = {
+    "forest": charts.forest,
+    "roc": charts.roc,
+    "calibration": charts.calibration,
+    "bars": charts.bars,
+    "confusion": charts.confusion,
+    "decision": plots.decision,
+    "waterfall": plots.waterfall,
+    "histogram": plots.histogram,
+    "nomogram": nomogram_chart.nomogram,
+    "flow": flow,
+}
 
 
 def draw_figure(part: Mapping[str, Any]) -> Markup:
@@ -40,6 +52,8 @@ def _environment() -> Environment:
         count=wording.count,
         interval=wording.interval,
         share=wording.share,
+        summary=wording.summary,
+        p_value=wording.p_value,
         percent=wording.percent,
     )
     made.globals.update(draw_figure=draw_figure, draw_tile=tile)

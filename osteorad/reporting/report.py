@@ -39,7 +39,7 @@ def column(key: str, label: str, kind: str = "text", *, digits: int = 2, note: s
     """One column of a table.
 
     kind : text, words (long text), code, real, count, percent, interval (estimate, low, high), range (median, low,
-    high), share (k, n), state (word, tone), link (text, href).
+    high), share (k, n), summary (a group in table 1), p, state (word, tone), link (text, href).
     """
     return {"key": key, "label": label, "kind": kind, "digits": digits, "note": note}
 
@@ -52,8 +52,12 @@ def table(
     *,
     empty: str,
     head: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Part:
-    """A table; `head` names the column that heads each row, `empty` is said instead of a table without rows."""
+    """A table; `head` names the column that heads each row, `empty` is said instead of a table without rows.
+
+    facts : numbers that the caption quotes.
+    """
     listed = [dict(row) for row in rows]
     return {
         "kind": "table",
@@ -64,6 +68,7 @@ def table(
         "head": head or columns[0]["key"],
         "empty": empty,
         "tall": len(listed) > TALL_ROWS,
+        "facts": dict(facts or {}),
     }
 
 
@@ -85,9 +90,9 @@ def row_of(parts: Sequence[Part]) -> Part:
     return {"kind": "row", "parts": list(parts)}
 
 
-def note(text: str, *, title: str = "", tone: str = "plain") -> Part:
-    """A paragraph set off from the rest; tone plain, warn or bad."""
-    return {"kind": "note", "title": title, "text": text, "tone": tone}
+def note(text: str, *, title: str = "", tone: str = "plain", facts: Mapping[str, Any] | None = None) -> Part:
+    """A paragraph set off from the rest; tone plain, warn, bad or foot (a footnote); `facts`: what it quotes."""
+    return {"kind": "note", "title": title, "text": text, "tone": tone, "facts": dict(facts or {})}
 
 
 def paragraphs(texts: Sequence[str]) -> Part:

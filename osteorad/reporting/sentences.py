@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from osteorad.cohort.config import Step
 from osteorad.reporting.wording import count, listed, percent, plural, real
 
 Facts = Mapping[str, Any]
@@ -15,44 +16,14 @@ def is_result(evaluation: Facts, audit: Facts) -> bool:
     return evaluation["answer"]["kind"] == "result" and audit["verdict"] != "fail"
 
 
-def answer_sentence(evaluation: Facts, audit: Facts, label: str) -> str:
-    """The answer: AUC with interval and events, whether it beats chance, volume and the clinical model."""
-    answer, counts = evaluation["answer"], evaluation["counts"]
+def answer_sentence(evaluation: Facts, audit: Facts) -> str:
+    """The answer made by rule from the evaluation; none where the audit failed."""
     if audit["verdict"] == "fail":
         return (
             f"No answer: the leakage audit failed ({audit['passed']} of {plural(audit['of'], 'check')} passed). "
             "What was learned may have seen the patients that it was tested on, so no AUC of this analysis is a result."
         )
-    base = f"{plural(answer['events'], 'event')} ({label}) in {plural(answer['patients'], 'patient')}"
-    if answer["kind"] != "result":
-        return (
-            f"Too few events for an answer: {counts['minority']} of the {counts['minority_needed']} that the smaller "
-            f"class needs ({base}). Everything below was computed, but no AUC of this analysis is a result."
-        )
-    first = (
-        f"AUC {real(answer['auc'])} ({percent(evaluation['level'])} interval {real(answer['low'])} to "
-        f"{real(answer['high'])}), with {base}: {CHANCE[answer['beats_chance']]}."
-    )
-    against = [
-        COMPARED[answer[f"beats_{name}"]].format(what)
-        for name, what in (("volume", "ROI volume alone"), ("clinical", "the clinical variables"))
-        if answer.get(f"beats_{name}") in COMPARED
-    ]
-    joined = "; ".join(against)
-    return first + (f" {joined[:1].upper()}{joined[1:]}." if against else "")
-
-
-CHANCE = {
-    "yes": "better than chance",
-    "no": "worse than chance",
-    "not_shown": "not shown to be better than chance",
-    "not_applicable": "not compared with chance",
-}
-COMPARED = {
-    "yes": "it beats {}",
-    "no": "it does worse than {}",
-    "not_shown": "it is not shown to beat {}",
-}
+    return " ".join(evaluation["answer"]["sentences"])
 
 
 def estimand_sentence(evaluation: Facts) -> str:
@@ -94,37 +65,70 @@ def oracle_sentence(truth: Facts, evaluation: Facts) -> str:
 
 # --- methods ----------------------------------------------------------------------------------------------------------
 
+CHOICE_WORDS = {"min": "with the least error", "1se": "one standard error above the least"}
+SCHEMES = {
+    "FCQ": "F over mean absolute correlation",
+    "FCD": "F minus mean absolute correlation",
+    "RCD": "correlation with the outcome minus mean absolute correlation",
+}
+
+
+def _lasso(kind: str) -> Callable[[Facts], str]:
+    def words(s: Facts) -> str:
+        return (
+            f"at most {s['most']} features kept that have a weight in {kind}, penalty {CHOICE_WORDS[s['choose']]} in "
+            f"{s['folds']} folds of the training part"
+        )
+
+    return words
+
+
+# Each takes the whole settings of its step.
 STEP_WORDS: dict[str, Callable[[Facts], str]] = {
-    "impute": lambda s: f"missing values imputed ({s.get('strategy', 'median')})",
-    "variance": lambda s: "features without variance dropped",
+    "impute": lambda s: f"missing values imputed ({s['method']})",
+    "variance": lambda s: "features without variance and duplicates dropped",
+    "icc": lambda s: (
+        f"features kept whose ICC({s['form']}) between two readers' contours is above {s['least']} "
+        f"({'lower bound' if s['bound'] == 'lower' else 'estimate'})"
+    ),
+    "combat": lambda s: "sites harmonised by ComBat" + (f" to site {s['reference']}" if s["reference"] else ""),
     "zscore": lambda s: "features scaled to mean 0 and standard deviation 1",
+    "mannwhitney": lambda s: (
+        f"features kept with P up to {s['p']} in the Mann-Whitney test "
+        f"({'Benjamini-Hochberg' if s['adjust'] == 'bh' else 'not corrected'})"
+    ),
     "correlation": lambda s: (
-        f"of each pair with an absolute {s.get('method', 'Pearson')} correlation above "
-        f"{s.get('threshold', s.get('limit', 'the limit'))} one feature dropped"
+        f"of each pair with an absolute {s['method'].capitalize()} correlation above {s['threshold']} one feature "
+        f"dropped ({'the later one' if s['keep'] == 'first' else 'the less relevant one'} leaves)"
     ),
+    "pca": lambda s: f"principal components with {s['share']} of the variance, at most {s['most']}",
     "mrmr": lambda s: (
-        f"{s.get('k', s.get('features', 'the best'))} features kept by minimum redundancy and maximum relevance"
+        f"{' or '.join(str(k) for k in s['k'])} features kept by minimum redundancy and maximum relevance "
+        f"({SCHEMES[s['scheme']]})"
     ),
+    "lasso": _lasso("a LASSO"),
+    "lasso-logistic": _lasso("a logistic LASSO"),
+    "elastic-net": _lasso("an elastic net"),
+    "stability": lambda s: f"at most {s['most']} features kept that {s['share']} of {s['halves']} half samples take",
 }
 
 MODEL_WORDS = {
     "logistic": "logistic regression",
+    "firth": "Firth's logistic regression",
     "svm": "support vector machine",
     "knn": "k nearest neighbours",
+    "knn-weighted": "k nearest neighbours weighted by distance",
     "random-forest": "random forest",
     "extra-trees": "extremely randomised trees",
+    "xgboost": "gradient boosting (XGBoost)",
     "lightgbm": "gradient boosting (LightGBM)",
     "mlp": "multilayer perceptron",
 }
 
 
 def step_words(step: Facts) -> str:
-    """One step of a recipe in words; unknown steps by name with their settings."""
-    settings = step.get("settings", {})
-    if step["step"] in STEP_WORDS:
-        return STEP_WORDS[step["step"]](settings)
-    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
-    return f"{step['step']}" + (f" ({shown})" if shown else "")
+    """One step of a recipe in words, with the settings that it leaves at their defaults."""
+    return STEP_WORDS[step["step"]](Step.model_validate(step).typed().model_dump(mode="json"))
 
 
 def methods_texts(analysis: Facts, recipe: Facts, evaluation: Facts, flow: Facts, versions: Facts) -> list[str]:
@@ -165,17 +169,38 @@ def _feature_text(recipe: Facts, versions: Facts) -> str:
 
 def _model_text(recipe: Facts, evaluation: Facts) -> str:
     steps = [step_words(step) for step in recipe["steps"]]
-    models = [MODEL_WORDS.get(name, name) for name in recipe["models"]]
+    models = [MODEL_WORDS[name] for name in recipe["models"]]
     forest = (
         f" Forests have {plural(recipe['trees'], 'tree')}."
         if any("trees" in m or "forest" in m for m in recipe["models"])
         else ""
     )
+    rule = recipe["threshold"] if recipe["threshold"] == "youden" else f"sensitivity of {recipe['sensitivity']}"
     return (
         f"In each training part, in this order: {'; '.join(steps)}. {plural(len(models), 'classifier')} "
-        f"({listed(models)}) competed; the inner folds chose one and fixed its threshold ({recipe['threshold']}), so "
-        f"the test part of a fold played no role in any choice.{forest}"
+        f"({listed(models)}) competed; the inner folds chose one and fixed its threshold ({rule}), so "
+        f"the test part of a fold played no role in any choice.{forest}{_clinical_text(recipe, evaluation)}"
     )
+
+
+def _clinical_text(recipe: Facts, evaluation: Facts) -> str:
+    """How the clinical and the combined model were made, where they were."""
+    run = {row["variables"] for row in evaluation["models"]}
+    words = ""
+    if "clinical" in run:
+        how = "by stepwise AIC" if recipe["clinical_model"] == "stepwise" else "with a ridge penalty"
+        words += f" The clinical model is a logistic regression {how}."
+    if "combined" in run:
+        words += " The combined model adds the Rad-score, for training patients out of fold."
+    return words
+
+
+SPLIT_WORDS = {
+    "folds": "{folds} outer folds{fewer}, stratified by outcome",
+    "hold-out": "a training part and a test part of {share}, stratified by outcome",
+    "site": "{folds} outer folds, one a site",
+    "column": "{folds} outer folds by a column of the table",
+}
 
 
 def _evaluation_text(recipe: Facts, evaluation: Facts) -> str:
@@ -183,14 +208,27 @@ def _evaluation_text(recipe: Facts, evaluation: Facts) -> str:
     fewer = ""
     if counts["folds"] != splits["folds"]:
         fewer = f" ({splits['folds']} were asked for; fewer patients of the smaller class allowed {counts['folds']})"
+    divided = SPLIT_WORDS[splits["kind"]].format(
+        folds=counts["folds"], fewer=fewer, share=percent(splits["test_share"])
+    )
     return (
-        f"Patients were divided into {plural(counts['folds'], 'outer fold')}{fewer}, stratified by outcome, and each "
-        f"training part into up to {plural(splits['inner_folds'], 'inner fold')}; this was repeated "
+        f"Patients were divided into {divided}, and each training part into up to "
+        f"{plural(splits['inner_folds'], 'inner fold')}; this was repeated "
         f"{plural(counts['repeats'], 'time')}, {plural(counts['fits'], 'outer fit')} in all. Primary number: "
         f"{_lower(primary['estimand']).rstrip('.')}. Interval: {_lower(primary['method']).rstrip('.')}. Curves, "
         f"sensitivity and specificity come from out-of-fold predictions; their intervals are percentiles of "
         f"{plural(recipe['bootstrap'], 'bootstrap sample')} of patients, conditional on the fitted models."
+        f"{_control_text(evaluation)}"
     )
+
+
+def _control_text(evaluation: Facts) -> str:
+    permuted = evaluation["controls"]["permuted"]
+    compared = len(evaluation["differences"])
+    words = f" {plural(permuted['n'], 'permutation')} of the outcome served as negative control." if permuted else ""
+    if compared > 1:
+        words += f" P values of {plural(compared, 'comparison')} were corrected by Holm's method."
+    return words
 
 
 def _lower(words: str) -> str:

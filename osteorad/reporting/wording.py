@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "–"
+LEAST_P = 0.001  # smaller ones are printed as less than this
 
 
 def real(value: Any, digits: int = 2) -> str:
@@ -17,6 +18,11 @@ def real(value: Any, digits: int = 2) -> str:
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("-")
     return text.replace("-", "−")
+
+
+def p_value(value: Any) -> str:
+    """A P value with three digits, `<0.001` where it is smaller."""
+    return f"<{LEAST_P}" if value is not None and value < LEAST_P else real(value, 3)
 
 
 def count(value: Any) -> str:
@@ -39,6 +45,15 @@ def middle_range(values: Sequence[Any] | None, digits: int = 2) -> str:
     if values and values[1] == values[2]:
         return real(values[0], digits)
     return interval(values, digits)
+
+
+def summary(value: Mapping[str, Any] | None, digits: int = 1) -> str:
+    """A group in table 1: `61.0 (52.0 to 68.0)` of a number, `12/40 (30 %)` of a level."""
+    if not value:
+        return NOTHING
+    if "k" in value:
+        return f"{share([value['k'], value['n']])} ({percent(value['share'])})"
+    return interval([value["median"], value["q1"], value["q3"]], digits)
 
 
 def share(values: Sequence[Any] | None) -> str:
