@@ -97,20 +97,7 @@ def performance_section(evaluation: Facts, audit: Facts, label: str, truth: Fact
     if not sentences.is_result(evaluation, audit):
         sentence = "For the mechanics only: none of these is a result. " + sentence
         parts.append(comparisons.forest_part(evaluation, truth))
-    row = [
-        performance.roc_part(evaluation),
-        performance.calibration_part(evaluation),
-        usefulness.decision_part(evaluation),
-    ]
-    parts += [doc.row_of(row), usefulness.waterfall_part(evaluation)]
-    parts.append(
-        {
-            "kind": "beside",
-            "parts": [performance.confusion_part(evaluation, label), performance.measures_table(evaluation)],
-        }
-    )
-    parts += [*performance.calibration_table(evaluation), *usefulness.patient_level_part(evaluation)]
-    parts.append(usefulness.intervals_table(evaluation))
+    parts += performance_parts(evaluation, label)
     numbers = {
         "level": level,
         "repeats": evaluation["counts"]["repeats"],
@@ -118,6 +105,24 @@ def performance_section(evaluation: Facts, audit: Facts, label: str, truth: Fact
         "zero": 0,
     }
     return doc.section("performance", "Performance", sentence, parts, numbers=numbers)
+
+
+def performance_parts(evaluation: Facts, label: str) -> list[doc.Part]:
+    """Curves, decisions and measures of one set of predictions, of an analysis or an external cohort."""
+    row = [
+        performance.roc_part(evaluation),
+        performance.calibration_part(evaluation),
+        usefulness.decision_part(evaluation),
+    ]
+    decisions = [performance.confusion_part(evaluation, label), performance.measures_table(evaluation)]
+    return [
+        doc.row_of(row),
+        usefulness.waterfall_part(evaluation),
+        {"kind": "beside", "parts": decisions},
+        *performance.calibration_table(evaluation),
+        *performance.patient_level_part(evaluation),
+        usefulness.intervals_table(evaluation),
+    ]
 
 
 def audit_section(audit: Facts, lineage: Facts) -> doc.Section:

@@ -52,8 +52,8 @@ def _permuted_figure(told: Facts) -> doc.Part:
         f"{plural(len(values), 'AUC')} on permuted outcomes around {real(told['mean'])}; with the real outcomes "
         f"{real(told['real'])}.",
         f"AUC of {plural(len(values), 'fit')} on permuted outcomes (bars) and on the real ones (line), both by the "
-        f"same cheap procedure: {told['label'].rstrip('.')}. {beyond[0].upper()}{beyond[1:]}: how often permuted outcomes "
-        "did as well.",
+        f"same cheap procedure: {told['label'].rstrip('.')}. {beyond[0].upper()}{beyond[1:]}: how often permuted "
+        "outcomes did as well.",
         {
             **_bins(values, told["real"]),
             "mark": told["real"],

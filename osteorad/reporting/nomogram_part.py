@@ -45,7 +45,8 @@ def _figure(drawn: Nomogram, part: Facts, variables: str, bundle: Facts, evaluat
         f"{drawn.most:.0f}.",
         f"Nomogram of the {NAMES[variables]}: read the points of each value on the first axis, add them up, and read "
         f"the probability below the total. This is the procedure fitted once on all "
-        f"{plural(card['patients'], 'patient')} ({card['events']} with the event), so it has no test of its own; {known}, and that is what is known of it. "
+        f"{plural(card['patients'], 'patient')} ({card['events']} with the event), so it has "
+        f"no test of its own; {known}, and that is what is known of it. "
         "It is no aid for treatment before it was tested elsewhere.",
         {
             "variables": [_axis(entry, drawn) for entry in drawn.variables],

@@ -8,7 +8,7 @@ from typing import Any
 from osteorad.reporting import report as doc
 from osteorad.reporting.svg import thinned
 from osteorad.reporting.usefulness import measured
-from osteorad.reporting.wording import LEAST_P, interval, none_of, p_value, real, share
+from osteorad.reporting.wording import LEAST_P, none_of, p_value, plural, real, share
 
 Facts = Mapping[str, Any]
 UNIT_TICKS = [0, 0.5, 1]
@@ -32,16 +32,14 @@ def roc_part(evaluation: Facts) -> doc.Part:
     point = None
     if sens["estimate"] is not None and spec["estimate"] is not None:
         point = [1 - spec["estimate"], sens["estimate"]]
-    auc = interval([roc["auc"]["estimate"], roc["auc"]["low"], roc["auc"]["high"]])
+    auc = measured(roc["auc"])
     at = f"sensitivity {share([sens['k'], sens['n']])}, specificity {share([spec['k'], spec['n']])}"
     return doc.figure(
         "roc",
         "roc",
         "ROC curve",
-        f"AUC of the pooled predictions {auc}; at the threshold of the inner folds {at}.",
-        f"Discrimination. Line and band: pooled predictions, AUC {auc}, secondary to the headline; dashed: mean over "
-        f"test folds. At the threshold fixed in the inner folds "
-        f"(circle: mean over repeats): {at} in repeat {evaluation['confusion']['repeats'][0]['repeat']}.",
+        f"AUC of the pooled predictions {auc}; at the threshold fixed beforehand {at}.",
+        _roc_caption(evaluation, auc, at),
         {
             "curve": [list(pair) for pair in curve],
             "band": band,
@@ -57,6 +55,24 @@ def roc_part(evaluation: Facts) -> doc.Part:
             "repeat": evaluation["confusion"]["repeats"][0]["repeat"],
         },
     )
+
+
+def _roc_caption(evaluation: Facts, auc: str, at: str) -> str:
+    """What the curve shows; in an external cohort nothing is pooled and no fold has a curve of its own."""
+    if evaluation["procedure"] == "external":
+        return f"Discrimination of the frozen model, AUC {auc}. At its frozen threshold (circle): {at}."
+    many = evaluation["counts"]["repeats"] > 1
+    return (
+        f"Discrimination. Line and band: pooled predictions, AUC {auc}, secondary to the headline; dashed: mean over "
+        f"test folds. At the threshold fixed in the inner folds (circle{': mean over repeats' if many else ''}): "
+        f"{at}{in_repeat(evaluation)}."
+    )
+
+
+def in_repeat(evaluation: Facts) -> str:
+    """` in repeat 1` where there are several."""
+    many = evaluation["counts"]["repeats"] > 1
+    return f" in repeat {evaluation['confusion']['repeats'][0]['repeat']}" if many else ""
 
 
 def calibration_part(evaluation: Facts) -> doc.Part:
@@ -108,7 +124,7 @@ def calibration_table(evaluation: Facts) -> list[doc.Part]:
     ]
     columns = [
         doc.column("name", "Measure"),
-        doc.column("value", "Out of fold", "interval", note="patient bootstrap"),
+        doc.column("value", "Estimate", "interval", note="patient bootstrap"),
         doc.column("perfect", "Perfect", "count"),
     ]
     caption = f"Calibration of the probabilities, {told['label'].rstrip('.')}."
@@ -138,7 +154,7 @@ def confusion_part(evaluation: Facts, label: str) -> doc.Part:
         "confusion",
         "Decisions against outcomes",
         f"Of {with_event + without} predictions, {words}.",
-        f"Decisions at the inner folds' threshold, repeat {first['repeat']}: {words}. Outcome: {label}.",
+        f"Decisions at the threshold fixed beforehand{in_repeat(evaluation)}: {words}. Outcome: {label}.",
         {
             **{key: first[key] for key in ("tp", "fp", "fn", "tn", "repeat")},
             "with_event": with_event,
@@ -151,24 +167,50 @@ def confusion_part(evaluation: Facts, label: str) -> doc.Part:
     )
 
 
+MEASURES = {"ppv": "positive predictive value", "npv": "negative predictive value", "f1": "F1"}
+
+
+def measure_row(row: Facts) -> dict[str, Any]:
+    """Row of a measure at the threshold; F1 is no proportion and has no k/n."""
+    proportion = row["name"] != "f1"
+    wilson = [row["k"] / row["n"] if row["n"] else None, row["wilson_low"], row["wilson_high"]]
+    return {
+        "name": MEASURES.get(row["name"], row["name"]),
+        "mean": [row["estimate"], row["low"], row["high"]],
+        "counts": [row["k"], row["n"]] if proportion else None,
+        "wilson": wilson if proportion else None,
+    }
+
+
+def measure_columns(evaluation: Facts) -> list[dict[str, Any]]:
+    """Columns of a table of measures; repeats are named only where there are several."""
+    where = in_repeat(evaluation).removeprefix(" in ")
+    return [
+        doc.column("name", "Measure"),
+        doc.column("mean", "Mean over repeats" if where else "Estimate", "interval", note="patient bootstrap"),
+        doc.column("counts", "k/n", "share", note=where),
+        doc.column("wilson", "Share", "interval", note=f"{where}, Wilson".removeprefix(", ")),
+    ]
+
+
 def measures_table(evaluation: Facts) -> doc.Part:
     """Sensitivity, specificity and the predictive values with k/n."""
-    repeat = evaluation["confusion"]["repeats"][0]["repeat"]
-    names = {"ppv": "positive predictive value", "npv": "negative predictive value"}
-    rows = [
-        {
-            "name": names.get(row["name"], row["name"]),
-            "mean": [row["estimate"], row["low"], row["high"]],
-            "counts": [row["k"], row["n"]],
-            "wilson": [row["k"] / row["n"] if row["n"] else None, row["wilson_low"], row["wilson_high"]],
-        }
-        for row in evaluation["confusion"]["measures"]
-    ]
-    columns = [
-        doc.column("name", "Measure"),
-        doc.column("mean", "Mean over repeats", "interval", note="patient bootstrap"),
-        doc.column("counts", "k/n", "share", note=f"repeat {repeat}"),
-        doc.column("wilson", "Share", "interval", note=f"repeat {repeat}, Wilson"),
-    ]
+    rows = [measure_row(row) for row in evaluation["confusion"]["measures"]]
     caption = f"Decisions at the threshold: {evaluation['confusion']['rule']}."
-    return doc.table("measures", caption, columns, rows, empty=none_of(0, "measure"))
+    return doc.table("measures", caption, measure_columns(evaluation), rows, empty=none_of(0, "measure"))
+
+
+def patient_level_part(evaluation: Facts) -> list[doc.Part]:
+    """For analyses of lesions: one value a patient; nothing where samples are patients."""
+    told = evaluation["patient_level"]
+    if not told:
+        return []
+    auc = {"name": "AUC", "mean": [told["auc"][key] for key in ("estimate", "low", "high")]}
+    rows = [{**auc, "counts": None, "wilson": None}, *(measure_row(row) for row in told["measures"])]
+    caption = (
+        f"Patient level: {told['label'].rstrip('.')}. {plural(told['patients'], 'patient')}, {told['events']} with the "
+        f"event. For single lesions the AUC is {real(told['lesion_auc'])}."
+    )
+    facts = {key: told[key] for key in ("patients", "events", "lesion_auc", "aggregate", "label")}
+    columns = measure_columns(evaluation)
+    return [doc.table("patient-level", caption, columns, rows, empty=none_of(0, "measure"), facts=facts)]

@@ -1,4 +1,4 @@
-"""Parts that show what a decision by the model would bring: decision curve, waterfall, patient level."""
+"""Parts that show what a decision by the model would bring: decision curve, waterfall; kinds of interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osteorad.reporting import report as doc
-from osteorad.reporting.wording import interval, listed, none_of, percent, plural, real
+from osteorad.reporting.wording import interval, listed, none_of, percent, plural
 
 Facts = Mapping[str, Any]
 LOOKS = {"radiomics": "main", "combined": "combined", "clinical": "clinical"}
@@ -91,15 +91,16 @@ def waterfall_part(evaluation: Facts) -> doc.Part:
     rows = [[row["margin"], row["outcome"]] for row in told["rows"]]
     right = sum((row["margin"] >= 0) == bool(row["outcome"]) for row in told["rows"])
     events = sum(row["outcome"] for row in told["rows"])
+    where = f", repeat {told['repeat']}" if evaluation["counts"]["repeats"] > 1 else ""
     words = f"{right} of {plural(len(rows), 'bar')} stand on the side of their outcome"
     return doc.figure(
         "waterfall",
         "waterfall",
         "Waterfall of predictions",
         f"Each {evaluation['unit']} by probability minus threshold; {words}.",
-        f"Waterfall, repeat {told['repeat']}: one bar a {evaluation['unit']}, its probability minus the threshold that "
-        f"its fold fixed. Dark: {events} with the event, should point up; light: {len(rows) - events} without, should "
-        f"point down. {words[0].upper()}{words[1:]}.",
+        f"Waterfall{where}: one bar a {evaluation['unit']}, its probability minus the threshold "
+        f"fixed beforehand. Dark: {events} with the event, should point up; light: {len(rows) - events} without, "
+        f"should point down. {words[0].upper()}{words[1:]}.",
         {
             "rows": rows,
             "ticks": _even_ticks(max((abs(row[0]) for row in rows), default=0.0)),
@@ -118,42 +119,6 @@ def _even_ticks(most: float) -> list[float]:
     """Ticks of 0.2 as far as the longest bar, alike above and below zero."""
     reach = max(1, math.ceil(most * 5 - 1e-9))
     return [place / 5 for place in range(-reach, reach + 1)]
-
-
-def patient_level_part(evaluation: Facts) -> list[doc.Part]:
-    """For analyses of lesions: one value a patient; nothing where samples are patients."""
-    told = evaluation["patient_level"]
-    if not told:
-        return []
-    rows = [
-        {
-            "name": "AUC",
-            "mean": [told["auc"]["estimate"], told["auc"]["low"], told["auc"]["high"]],
-            "counts": None,
-            "wilson": None,
-        }
-    ]
-    rows += [
-        {
-            "name": row["name"],
-            "mean": [row["estimate"], row["low"], row["high"]],
-            "counts": [row["k"], row["n"]],
-            "wilson": [row["k"] / row["n"] if row["n"] else None, row["wilson_low"], row["wilson_high"]],
-        }
-        for row in told["measures"]
-    ]
-    columns = [
-        doc.column("name", "Measure"),
-        doc.column("mean", "Mean over repeats", "interval"),
-        doc.column("counts", "k/n", "share", note="first repeat"),
-        doc.column("wilson", "Share", "interval", note="first repeat, Wilson"),
-    ]
-    caption = (
-        f"Patient level: {told['label'].rstrip('.')}. {plural(told['patients'], 'patient')}, {told['events']} with the "
-        f"event. For single lesions the AUC is {real(told['lesion_auc'])}."
-    )
-    facts = {key: told[key] for key in ("patients", "events", "lesion_auc", "aggregate", "label")}
-    return [doc.table("patient-level", caption, columns, rows, empty=none_of(0, "measure"), facts=facts)]
 
 
 def intervals_table(evaluation: Facts) -> doc.Part:
