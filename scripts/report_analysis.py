@@ -10,6 +10,7 @@ write_analysis_page(
     **snakemake.params.settings,
     **files,
     hashes={path.name: sha256_file(path)[:16] for path in files.values()},
+    bundle=None,
     truth=Path(snakemake.input.truth[0]) if snakemake.input.truth else None,
     out_html=Path(snakemake.output.page),
     out_json=Path(snakemake.output.numbers),

@@ -166,7 +166,7 @@ def bars(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Markup:
         )
         words = join(
             Markup("{}").format(f"{count(row['k'])} of {count(row['n'])}"),
-            element("tspan", " " + row["sub"], class_="sub") if row["sub"] else Markup(""),
+            element("tspan", " · " + row["sub"], class_="sub") if row["sub"] else Markup(""),
         )
         parts.append(element("text", words, x=310.0 + across(row["k"]), y=y + 12, class_="tick"))
     return svg.drawing(name, title, desc, 800.0, 26.0 * len(rows) + 14.0, join(*parts), "wide")
@@ -187,8 +187,8 @@ def confusion(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Mark
         )
         parts.append(text(x + 59, y + 40, count(data[key]), "figure", "middle"))
         parts.append(text(x + 59, y + 62, "right" if right else "wrong", "tick", "middle"))
-    parts.append(text(56.0, 96.0, data["rows"][0], "tick", "end"))
-    parts.append(text(56.0, 178.0, data["rows"][1], "tick", "end"))
+    parts.append(text(56.0, 96.0, data["row_labels"][0], "tick", "end"))
+    parts.append(text(56.0, 178.0, data["row_labels"][1], "tick", "end"))
     return svg.drawing(name, title, desc, 304.0, 226.0, join(*parts))
 
 

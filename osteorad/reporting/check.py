@@ -25,6 +25,8 @@ PROSE = {
     "foot",
     "empty",
 }
+# What a figure draws, in its data.
+DRAWN = ("rows", "curve", "curves", "bars", "groups", "stages", "variables")
 DIGITS = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 LOADS = {"script", "iframe", "object", "embed", "link", "audio", "video", "form"}
 
@@ -165,13 +167,9 @@ def _without_headings(node: Node) -> str:
 
 
 def _has_data(data: Any) -> bool:
-    """True where at least one list of the data that is drawn holds something (axes alone are no data)."""
-    return any(
-        value for key, value in data.items() if key not in ("x", "y", "ticks") and isinstance(value, list)
-    ) or any(
-        isinstance(value, int | float) and not isinstance(value, bool) and key in ("tp", "fp", "fn", "tn") and value
-        for key, value in data.items()
-    )
+    """True where something is drawn; axes, ticks and legends alone are no data."""
+    drawn = any(data.get(key) for key in DRAWN)
+    return bool(drawn) or any(data.get(key) for key in ("tp", "fp", "fn", "tn"))
 
 
 def _figure(figure: Node) -> Iterator[str]:

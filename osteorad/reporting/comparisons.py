@@ -7,7 +7,7 @@ from typing import Any
 
 from osteorad.reporting import report as doc
 from osteorad.reporting.charts import interval_text
-from osteorad.reporting.wording import LEAST_P, listed, none_of, percent, plural
+from osteorad.reporting.wording import LEAST_P, listed, none_of, percent, plain_name, plural
 
 Facts = Mapping[str, Any]
 BASELINES = {
@@ -193,7 +193,7 @@ def subgroups_section(evaluation: Facts) -> doc.Section | None:
         return None
     rows = [
         {
-            "variable": row["variable"],
+            "variable": plain_name(row["variable"]),
             "level": str(row["level"]),
             "n": row["n"],
             "events": row["events"],
@@ -230,7 +230,7 @@ def _subgroup_forest(shown: Sequence[Facts], told: Facts, evaluation: Facts) -> 
         first = all(row["variable"] != earlier["variable"] for earlier in shown[: shown.index(row)])
         limits = {"estimate": row["auc"], "low": row["low"], "high": row["high"]}
         drawn = _row(str(row["level"]), limits, "plain", f"{row['events']}/{row['n']}")
-        rows.append({**drawn, "group": row["variable"] if first else ""})
+        rows.append({**drawn, "group": plain_name(row["variable"]) if first else ""})
     words = listed([f"{row['label']} {interval_text(row)}" for row in rows])
     return doc.figure(
         "subgroups",

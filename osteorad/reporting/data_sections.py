@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from osteorad.reporting import report as doc
-from osteorad.reporting.wording import count, listed, none_of, plural, real
+from osteorad.reporting.wording import count, listed, none_of, plain_name, plural, real
 
 Facts = Mapping[str, Any]
 
@@ -17,17 +17,18 @@ def table_one_part(evaluation: Facts) -> doc.Part:
     sizes = told["n"]
     rows = [
         {
-            "variable": row["variable"] + (f": {row['level']}" if row["level"] is not None else ""),
+            "variable": plain_name(row["variable"]) + (f": {row['level']}" if row["level"] is not None else ""),
             **{group: _with_share(row[group]) for group in ("all", "events", "others")},
             "missing": row["missing"],
         }
         for row in told["rows"]
+        if not _is_no(row, told["rows"])
     ]
     columns = [
         doc.column("variable", "Variable"),
-        doc.column("all", "All", "summary", digits=1, note=f"n = {count(sizes['all'])}"),
-        doc.column("events", "With the event", "summary", digits=1, note=f"n = {count(sizes['events'])}"),
-        doc.column("others", "Without", "summary", digits=1, note=f"n = {count(sizes['others'])}"),
+        doc.column("all", "All", "summary", note=f"n = {count(sizes['all'])}"),
+        doc.column("events", "With the event", "summary", note=f"n = {count(sizes['events'])}"),
+        doc.column("others", "Without", "summary", note=f"n = {count(sizes['others'])}"),
         doc.column("missing", "Missing", "count", note="patients"),
     ]
     caption = (
@@ -36,6 +37,12 @@ def table_one_part(evaluation: Facts) -> doc.Part:
     )
     empty = "None: 0 clinical variables are known."
     return doc.table("table-one", caption, columns, rows, empty=empty, facts={"n": sizes})
+
+
+def _is_no(row: Facts, rows: Sequence[Facts]) -> bool:
+    """The level 0 of a variable whose only other level is 1: the row of 1 says both."""
+    levels = {str(other["level"]) for other in rows if other["variable"] == row["variable"]}
+    return str(row["level"]) == "0" and levels == {"0", "1"}
 
 
 def _with_share(group: Facts) -> dict[str, Any]:
@@ -48,13 +55,12 @@ def data_section(evaluation: Facts) -> doc.Section:
     missing, size = evaluation["missing"], evaluation["sample_size"]
     parts = [missing_part(missing), *size_parts(size)]
     features = missing["features"]
-    gaps = sum(row["missing"] for row in missing["columns"] if "." not in row["column"])
     sentence = (
         f"{plural(features['missing'], 'feature value')} of {count(features['values'])} missing, in "
         f"{features['with_missing']} of {plural(features['columns'], 'feature')}; what is missing is filled from "
         f"training patients. {size_sentence(size)}"
     )
-    numbers = {"features": features, "gaps": gaps, "sample_size": size, "zero": 0}
+    numbers = {"features": features, "sample_size": size, "zero": 0}
     return doc.section("data", "Data and sample size", sentence, parts, numbers=numbers)
 
 
@@ -82,6 +88,7 @@ def missing_part(missing: Facts) -> doc.Part:
         columns,
         rows,
         empty=f"None: 0 of {plural(len(missing['columns']), 'column')} looked at miss a value.",
+        facts={"columns": len(missing["columns"])},
     )
 
 
@@ -110,7 +117,6 @@ def size_parts(size: Facts | None) -> list[doc.Part]:
             "r2": row["r2"],
             "criteria": "; ".join(f"{entry['name']}: {count(entry['needed'])}" for entry in row["criteria"]),
             "needed": row["needed"],
-            "have": row["have"],
             "ratio": row["events_per_parameter"],
             "enough": {"word": "enough", "tone": "ok"} if row["enough"] else {"word": "too few", "tone": "warn"},
         }
@@ -122,11 +128,14 @@ def size_parts(size: Facts | None) -> list[doc.Part]:
         doc.column("r2", "R²", "real", digits=2, note="Cox-Snell, assumed"),
         doc.column("criteria", "Patients needed", "words", note="by criterion"),
         doc.column("needed", "Needed", "count"),
-        doc.column("have", "Have", "count"),
         doc.column("ratio", "Events", "real", digits=2, note="a parameter"),
         doc.column("enough", "Enough?", "state"),
     ]
-    table = doc.table("sample-size", f"Sample size by {size['method']}.", columns, rows, empty=none_of(0, "model"))
+    have = size["rows"][0]["have"] if rows else 0
+    caption = f"Sample size by {size['method']}; {plural(have, 'patient')} at hand."
+    table = doc.table(
+        "sample-size", caption, columns, rows, empty=none_of(0, "model"), facts={"have": have, "by": size["method"]}
+    )
     return [table, doc.note(size["note"], title="Sample size.")] if size.get("note") else [table]
 
 
@@ -139,10 +148,7 @@ def clinical_section(evaluation: Facts, nomogram: doc.Part | None, why: str) -> 
         rows = [
             {
                 "model": told["label"],
-                **{
-                    key: told[key]
-                    for key in ("predictors", "apparent", "optimism", "corrected", "slope", "b632", "b632plus")
-                },
+                **{key: told[key] for key in ("predictors", "apparent", "optimism", "corrected", "slope", "b632plus")},
             }
         ]
         columns = [
@@ -152,7 +158,6 @@ def clinical_section(evaluation: Facts, nomogram: doc.Part | None, why: str) -> 
             doc.column("optimism", "Optimism", "real", digits=3),
             doc.column("corrected", "AUC", "real", note="corrected"),
             doc.column("slope", "Slope", "real"),
-            doc.column("b632", "AUC", "real", note=".632"),
             doc.column("b632plus", "AUC", "real", note=".632+"),
         ]
         caption = (

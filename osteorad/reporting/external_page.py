@@ -34,8 +34,8 @@ def write_external_page(
 ) -> None:
     """Write report.html (under 2 MB) and report.json of an external validation.
 
-    analysis : its settings with `name`, as for an analysis page. evaluation : of procedure `external`. flow : of the new
-    cohort's samples. recipe : as the bundle's. A refused bundle has the page of a refused analysis.
+    analysis : its settings with `name`, as for an analysis page. evaluation : of procedure `external`. flow : of the
+    new cohort's samples. recipe : as the bundle's. A refused bundle has the page of a refused analysis.
     """
     told = evaluation if isinstance(evaluation, Mapping) else read_json(evaluation)
     passed = flow if isinstance(flow, Mapping) else read_json(flow)
@@ -167,7 +167,7 @@ def recalibration_table(rows: list[Facts]) -> doc.Part:
 def ranges_table(outside: Facts) -> doc.Part:
     """Samples with many features outside the training ranges, the farthest first."""
     far = sorted((row for row in outside["samples"] if row["share"] >= DRIFTED), key=lambda row: -row["share"])
-    columns = [doc.column("sample", "Sample", "code"), doc.column("share", "Features outside", "percent")]
+    columns = [doc.column("sample", "Sample", "code"), doc.column("share", "Features outside", "percent", digits=0)]
     caption = (
         f"Samples with at least {percent(DRIFTED)} of their features outside the 1st to 99th percentile of the model's "
         f"own patients: {len(far)} of {len(outside['samples'])}, the farthest first, {MOST_SAMPLES} at most."

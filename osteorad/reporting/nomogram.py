@@ -122,7 +122,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 PROBABILITIES: Sequence[Sequence[float]] = (
-    (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99),
+    (0.5, 0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.05, 0.95, 0.01, 0.99),  # the roundest first
     tuple(place / 50 for place in range(1, 50)),
     tuple(place / 200 for place in range(1, 200)),
 )
@@ -137,8 +137,8 @@ def probability_ticks(nomogram: Nomogram) -> list[tuple[float, float]]:
         inside = [(p, total) for p, total in inside if -1e-9 <= total <= nomogram.most + 1e-9]
         found = []
         for p, total in inside:
-            if not found or total - found[-1][1] >= LEAST_GAP * nomogram.most:
+            if all(abs(total - other) >= LEAST_GAP * nomogram.most for _, other in found):
                 found.append((p, total))
         if len(found) >= 3:
             break
-    return found
+    return sorted(found)

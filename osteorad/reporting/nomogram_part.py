@@ -8,7 +8,7 @@ from typing import Any
 
 from osteorad.reporting import report as doc
 from osteorad.reporting.nomogram import LEAST_GAP, Nomogram, Variable, nice_ticks, nomogram_of, probability_ticks
-from osteorad.reporting.wording import interval, percent, plural
+from osteorad.reporting.wording import interval, percent, plain_name, plural
 
 Facts = Mapping[str, Any]
 DRAWN = ("combined", "clinical")
@@ -61,13 +61,6 @@ def _figure(drawn: Nomogram, part: Facts, variables: str, bundle: Facts, evaluat
             "per_point": drawn.per_point,
         },
     )
-
-
-def plain_name(name: str) -> str:
-    """`clinical.age_years` as `age years`, the Rad-score under its own name."""
-    if name.endswith("radscore"):
-        return "Rad-score"
-    return name.removeprefix("clinical.").replace("_", " ")
 
 
 def _axis(variable: Variable, drawn: Nomogram) -> dict[str, Any]:

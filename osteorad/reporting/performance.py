@@ -124,10 +124,10 @@ def calibration_table(evaluation: Facts) -> list[doc.Part]:
     ]
     columns = [
         doc.column("name", "Measure"),
-        doc.column("value", "Estimate", "interval", note="patient bootstrap"),
+        doc.column("value", "Estimate", "interval"),
         doc.column("perfect", "Perfect", "count"),
     ]
-    caption = f"Calibration of the probabilities, {told['label'].rstrip('.')}."
+    caption = f"Calibration of the probabilities; intervals: {told['label'].rstrip('.')}."
     facts = {"label": told["label"]}
     table = doc.table("calibration-table", caption, columns, rows, empty=none_of(0, "measure"), facts=facts)
     return [table, *_footnote(told["hosmer_lemeshow"])]
@@ -160,7 +160,7 @@ def confusion_part(evaluation: Facts, label: str) -> doc.Part:
             "with_event": with_event,
             "without": without,
             "all": with_event + without,
-            "rows": ["called +", "called −"],
+            "row_labels": ["called +", "called −"],
             "columns_label": "outcome",
             "labels": ["no event", "event"],
         },

@@ -124,7 +124,7 @@ def _even_ticks(most: float) -> list[float]:
 def intervals_table(evaluation: Facts) -> doc.Part:
     """Each kind of interval used, and how often it covered the truth in simulations."""
     rows = [
-        {"label": kind["label"], "coverage": kind["coverage"], "setting": kind["setting"]}
+        {"label": kind["label"], "coverage": kind["coverage"] or "not simulated", "setting": kind["setting"] or "–"}
         for kind in evaluation["intervals"].values()
     ]
     columns = [

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 NOTHING = "–"
+LARGE = 1000  # medians from here on are printed without decimals
 LEAST_P = 0.001  # smaller ones are printed as less than this
 
 
@@ -47,13 +48,14 @@ def middle_range(values: Sequence[Any] | None, digits: int = 2) -> str:
     return interval(values, digits)
 
 
-def summary(value: Mapping[str, Any] | None, digits: int = 1) -> str:
+def summary(value: Mapping[str, Any] | None) -> str:
     """A group in table 1: `61.0 (52.0 to 68.0)` of a number, `12/40 (30 %)` of a level."""
     if not value:
         return NOTHING
     if "k" in value:
         return f"{share([value['k'], value['n']])} ({percent(value['share'])})"
-    return interval([value["median"], value["q1"], value["q3"]], digits)
+    large = (value["q3"] or 0) >= LARGE
+    return interval([value["median"], value["q1"], value["q3"]], 0 if large else 1)
 
 
 def share(values: Sequence[Any] | None) -> str:
@@ -74,6 +76,15 @@ def plural(number: int, one: str, many: str | None = None) -> str:
 def none_of(total: int, what: str, many: str | None = None) -> str:
     """The statement that stands where there is nothing to show."""
     return f"None: 0 of {plural(total, what, many)}."
+
+
+def plain_name(column: str) -> str:
+    """A column of the samples as a reader would say it: `clinical.age_years` as `age years`."""
+    if column == "radscore":
+        return "Rad-score"
+    if column.endswith("original_shape_VoxelVolume"):
+        return "ROI volume, mm³"
+    return column.removeprefix("clinical.").replace("_", " ")
 
 
 def listed(words: Sequence[str]) -> str:

@@ -132,7 +132,6 @@ def more(patients: int, events: int, auc: float) -> dict[str, Any]:
             "optimism": 0.081,
             "corrected": 0.699,
             "slope": 0.71,
-            "b632": 0.7,
             "b632plus": 0.69,
             "note": "Steps and choice of variables are repeated in each bootstrap sample.",
         },
@@ -331,4 +330,43 @@ def bundle() -> dict[str, Any]:
             "estimate": "The nested result estimates it.",
         },
         "parts": {"clinical": part(clinical), "combined": part(combined)},
+    }
+
+
+def external() -> dict[str, Any]:
+    """Arguments of external_report."""
+    from tests.unit.reporting import invented_analysis as invented
+
+    evaluation = invented.evaluation()
+    card = {"analysis": "phantom-marrow", "variables": "radiomics", "model": "logistic", "patients": 40, "events": 18}
+    recalibrated = [
+        {"name": name, "intercept": a, "slope": b, "brier": brier, "in_the_large": c, "calibration_slope": d}
+        for name, a, b, brier, c, d in (
+            ("frozen", 0.0, 1.0, 0.231, 0.42, 0.7),
+            ("intercept", 0.42, 1.0, 0.222, 0.0, 0.7),
+            ("intercept and slope", 0.31, 0.7, 0.217, 0.0, 1.0),
+        )
+    ]
+    outside = [{"sample": f"s{at:02d}", "share": share} for at, share in enumerate((0.12, 0.0, 0.4, 0.02))]
+    empty = {"models": [], "differences": [], "published": None, "optimism": None}
+    evaluation |= {
+        **empty,
+        "procedure": "external",
+        "split": "external",
+        "answer": {**evaluation["answer"], "sentences": evaluation["answer"]["sentences"][:2]},
+        "controls": {"permuted": None, "shuffled": None},
+        "counts": {**evaluation["counts"], "repeats": 1, "folds": 1, "fits": 1},
+        "external": {
+            "bundle": card,
+            "outside_ranges": {"columns": 20, "cells": 800, "share": 0.03, "samples": outside},
+            "recalibrated": recalibrated,
+        },
+    }
+    return {
+        "analysis": {**invented.ANALYSIS, "name": "carried", "bundle": "phantom-marrow"},
+        "evaluation": evaluation,
+        "flow": invented.flow(),
+        "recipe": invented.recipe_used(),
+        "versions": invented.VERSIONS,
+        "hashes": invented.HASHES,
     }

@@ -9,9 +9,10 @@ import pytest
 
 from osteorad.files import read_json, write_json
 from osteorad.reporting.analysis_page import analysis_report, write_analysis_page, write_refused_page
-from osteorad.reporting.check import check_page
+from osteorad.reporting.check import check_page, parse
 from osteorad.reporting.index_page import index_report, write_index
 from osteorad.reporting.render import render_page
+from osteorad.reporting.report import parts_of
 from osteorad.reporting.sentences import answer_sentence, methods_texts, settings_compared
 from tests.unit.reporting import invented_analysis as invented
 
@@ -143,3 +144,132 @@ def test_refused_analysis_and_index(tmp_path: Path) -> None:
     assert html.index('href="analyses/good/report.html"') < html.index('href="analyses/refused/report.html"')
     assert "None: 0 cohorts." in html
     assert str(tmp_path) not in html
+
+
+def _without(*keys: str) -> dict[str, Any]:
+    evaluation = invented.evaluation()
+    for key in keys:
+        evaluation[key] = {"permuted": None, "shuffled": None} if key == "controls" else None
+    return evaluation
+
+
+@pytest.mark.parametrize(
+    ("key", "section", "said"),
+    [
+        ("controls", "controls", "Not done: 0 permutations were asked for."),
+        ("sample_size", "data", "Not done: 0 models to plan for."),
+        ("optimism", "clinical", "Optimism of a clinical model: not done"),
+        ("decision", "performance", "Not done: 0 threshold probabilities were declared."),
+    ],
+)
+def test_what_was_not_done_is_said(key: str, section: str, said: str) -> None:
+    told = _report(evaluation=_without(key))
+    assert said in str(_section(told, section))
+    assert check_page(render_page(told), told) == []
+
+
+def test_what_was_not_asked_for_has_no_section() -> None:
+    evaluation = _without("published")
+    evaluation["subgroups"] = {**evaluation["subgroups"], "rows": []}
+    names = [section["id"] for section in _report(evaluation=evaluation)["sections"]]
+    assert "as-published" not in names
+    assert "subgroups" not in names
+
+
+def test_as_published_stands_below_everything_under_its_mark() -> None:
+    told = _report(audit={**invented.audit(), "as_published": invented.audit("fail")})
+    names = [section["id"] for section in told["sections"]]
+    assert names[-2:] == ["as-published", "glossary"]
+    body = _section(told, "as-published")["parts"]
+    assert [part["kind"] for part in body] == ["marked"]
+    html = render_page(told)
+    assert html.count("as published: not a result") == 1
+    assert "1 of 5\u00a0checks flag it, as they should: A2." in html
+    assert not [part for part in parts_of(_section(told, "answer")) if "published" in str(part).lower()]
+
+
+def test_forest_holds_result_baselines_controls_truth_and_candidates() -> None:
+    (figure,) = [part for part in parts_of(_section(_report(), "answer")) if part["kind"] == "figure"]
+    assert [row["group"] for row in figure["data"]["rows"] if row["group"]] == [
+        "Baselines",
+        "Negative controls",
+        "Truth of the phantom",
+        "Candidates",
+    ]
+    tones = {row["label"]: row["tone"] for row in figure["data"]["rows"]}
+    assert tones["This analysis, nested"] == "main"
+    assert tones["Permuted outcomes"] == tones["Shuffled voxels"] == "control"
+    assert tones["Logistic regression"] == "candidate"
+
+
+def test_table_one_has_no_p_values_and_both_levels_of_a_yes_once() -> None:
+    evaluation = invented.evaluation()
+    rows = evaluation["table_one"]["rows"]
+    group = {"k": 3, "n": 40}
+    rows += [
+        {
+            "variable": "er",
+            "level": level,
+            "kind": "level",
+            "missing": 0,
+            "all": group,
+            "events": group,
+            "others": group,
+        }
+        for level in ("0", "1")
+    ]
+    table = next(
+        part for part in _section(_report(evaluation=evaluation), "patients")["parts"] if part["id"] == "table-one"
+    )
+    assert [row["variable"] for row in table["rows"]] == ["age years", "subtype: luminal", "site: A", "er: 1"]
+    assert not [column for column in table["columns"] if column["kind"] == "p"]
+
+
+def test_waterfall_is_sorted_and_tells_outcomes_apart_without_colour() -> None:
+    html = render_page(_report())
+    drawing = next(node for node in parse(html).find("figure") if node.attributes["id"] == "fig-waterfall")
+    bars = [node for node in drawing.find("rect") if "mark" in node.attributes["class"].split()]
+    assert len(bars) == 40
+    assert sum("rim" not in bar.attributes["class"].split() for bar in bars) == 18
+    rows = next(part for part in _figures(_report()) if part["id"] == "waterfall")["data"]["rows"]
+    assert [row[0] for row in rows] == sorted((row[0] for row in rows), reverse=True)
+
+
+def test_useful_thresholds_are_those_above_treating_all_and_none() -> None:
+    evaluation = invented.evaluation()
+    told = evaluation["decision"]
+    told["thresholds"], told["all"] = [0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, -0.1]
+    told["curves"] = [
+        {"name": "radiomics", "label": "This", "net_benefit": [0.3, 0.25, 0.2, -0.01], "low": [], "high": []}
+    ]
+    figure = next(part for part in _figures(_report(evaluation=evaluation)) if part["id"] == "decision")
+    assert "at 2 of 4 thresholds, from 20\u00a0% to 30\u00a0%" in figure["caption"]
+
+
+def test_lesions_have_their_patients_beside_them() -> None:
+    evaluation = {**invented.evaluation(), "unit": "lesion"}
+    evaluation["patient_level"] = {
+        "aggregate": "max",
+        "patients": 40,
+        "events": 18,
+        "auc": {"estimate": 0.77, "low": 0.6, "high": 0.9},
+        "lesion_auc": 0.74,
+        "measures": [invented.evaluation()["confusion"]["measures"][0]],
+        "label": "a patient has the highest value of his lesions",
+    }
+    told = _report(evaluation=evaluation)
+    table = next(part for part in parts_of(_section(told, "performance")) if part.get("id") == "patient-level")
+    assert table["rows"][0]["mean"] == [0.77, 0.6, 0.9]
+    assert check_page(render_page(told), told) == []
+
+
+def test_coverage_stands_beside_each_interval() -> None:
+    table = next(part for part in parts_of(_section(_report(), "performance")) if part.get("id") == "intervals-table")
+    assert [row["coverage"][:29] for row in table["rows"]] == [
+        "95 % interval; covers 86 to 9",
+        "95 % interval; covers 78 to 8",
+    ]
+
+
+def _figures(told: dict[str, Any]) -> list[dict[str, Any]]:
+    return [part for section in told["sections"] for part in parts_of(section) if part["kind"] == "figure"]

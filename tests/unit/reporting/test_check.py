@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from osteorad.reporting.analysis_page import analysis_report
-from osteorad.reporting.check import check_page
+from osteorad.reporting.check import DRAWN, check_page
 from osteorad.reporting.render import TEMPLATES, render_page
 from tests.unit.reporting import invented_analysis as invented
 
@@ -61,15 +61,16 @@ def test_section_without_number_is_found() -> None:
     assert "section bare: no number, and no statement that there is none" in check_page(render_page(told), told)
 
 
-@pytest.mark.parametrize("chart", ["forest", "roc", "selection", "flow"])
+@pytest.mark.parametrize(
+    "chart", ["forest", "roc", "decision", "waterfall", "permuted", "nomogram", "selection", "flow"]
+)
 def test_figure_without_data_is_found(chart: str) -> None:
     told = copy.deepcopy(TOLD)
     for part in _figures(told):
         if part["id"] == chart:
-            part["data"].update(
-                {key: [] for key in ("rows", "curve", "band", "folds", "stages", "counts") if key in part["data"]}
-            )
-            part["data"]["point"] = None
+            part["data"].update({key: [] for key in (*DRAWN, "band", "folds") if key in part["data"]})
+            if "point" in part["data"]:
+                part["data"]["point"] = None
     problems = check_page(render_page(told), told)
     assert any(f"figure {chart} has no data" in problem for problem in problems), problems
 
