@@ -24,15 +24,18 @@ NOT_ESTIMATED = {"estimate": None, "low": None, "high": None}
 def forest_part(evaluation: Facts, truth: Facts | None) -> doc.Part:
     """The nested result, its baselines, negative controls, a phantom's truth, and the candidates, on one axis."""
     models = evaluation["models"]
-    rows = [_main_row(row) for row in models if row["variables"] == "radiomics" and row["model"] == "chosen"]
+    elsewhere = evaluation["procedure"] == "external"
+    name = "The frozen model here" if elsewhere else "This analysis, nested"
+    rows = [_row(name, row["auc"], "main") for row in models if is_procedure(row)]
     rows += _grouped("Baselines", [_row(name, row["auc"], _tone(row)) for row, name in _baselines(models)])
     rows += _grouped("Negative controls", _control_rows(evaluation["controls"]))
     rows += _grouped("Truth of the phantom", _truth_rows(truth))
-    rows += _grouped("Candidates", [_row(row["label"], row["auc"], "candidate") for row in _candidates(models)])
+    if not elsewhere:  # there the frozen model is the only one
+        rows += _grouped("Candidates", [_row(row["label"], row["auc"], "candidate") for row in _candidates(models)])
     return doc.figure(
         "forest",
         "forest",
-        "AUC of the nested procedure, baselines, negative controls and candidates",
+        "AUC of the model and of what it is held against",
         ". ".join(f"{row['label']}: {interval_text(row)}" for row in rows) + ".",
         _forest_caption(evaluation),
         {"rows": rows, **_axis(rows), "level": evaluation["level"]},
@@ -40,7 +43,9 @@ def forest_part(evaluation: Facts, truth: Facts | None) -> doc.Part:
 
 
 def _forest_caption(evaluation: Facts) -> str:
-    words = f"AUC with {percent(evaluation['level'])} interval, all on the same folds."
+    words = f"AUC with {percent(evaluation['level'])} interval, all on the same patients."
+    if evaluation["procedure"] == "external":
+        return words + " All models are frozen."
     if evaluation["controls"]["permuted"]:
         words += " Permuted outcomes: mean, and the range of the middle 95\u00a0% of permutations."
     return words + " A candidate alone is no answer: which one is best was not known before the test."
@@ -61,8 +66,9 @@ def _row(label: str, auc: Facts, tone: str, sub: str = "") -> dict[str, Any]:
     return {"label": label, "sub": sub, "group": "", "tone": tone, **limits}
 
 
-def _main_row(row: Facts) -> dict[str, Any]:
-    return _row("This analysis, nested", row["auc"], "main")
+def is_procedure(row: Facts) -> bool:
+    """Whether a row of models is the procedure itself."""
+    return row["variables"] == "radiomics" and row["model"] == "chosen"
 
 
 def _grouped(group: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,7 +81,7 @@ def _baselines(models: Sequence[Facts]) -> list[tuple[Facts, str]]:
 
 
 def _candidates(models: Sequence[Facts]) -> list[Facts]:
-    return [row for row in models if row["variables"] == "radiomics" and row["model"] != "chosen"]
+    return [row for row in models if row["variables"] == "radiomics" and not is_procedure(row)]
 
 
 def _tone(row: Facts) -> str:
@@ -100,6 +106,7 @@ def _truth_rows(truth: Facts | None) -> list[dict[str, Any]]:
 
 def models_table(evaluation: Facts) -> doc.Part:
     """Every model and baseline over the same folds."""
+    many = len(evaluation["primary"]["folds"]) > 1
     rows = [
         {
             "label": row["label"],
@@ -118,14 +125,14 @@ def models_table(evaluation: Facts) -> doc.Part:
         doc.column("label", "Model"),
         doc.column("variables", "Variables"),
         doc.column("chosen", "Chosen in", "share", note="folds"),
-        doc.column("auc", "AUC", "interval", note="mean over folds"),
+        doc.column("auc", "AUC", "interval", note="mean over folds" if many else ""),
         doc.column("pooled", "AUC", "real", note="pooled"),
         doc.column("brier", "Brier", "real"),
         doc.column("sensitivity", "Sensitivity", "real"),
         doc.column("specificity", "Specificity", "real"),
     ]
     caption = (
-        "All models and baselines over the same folds. Only the first row is the answer: the best of the others was "
+        "All models and baselines on the same patients. Only the first row is the answer: the best of the others was "
         "not known before its test."
     )
     return doc.table("models-table", caption, columns, rows, empty=none_of(0, "model"))
@@ -171,10 +178,8 @@ def differences_table(evaluation: Facts) -> doc.Part:
 def models_section(evaluation: Facts) -> doc.Section:
     """Every model and baseline over the same folds, and what was declared to be compared."""
     models, folds = evaluation["models"], evaluation["primary"]["folds"]
-    sentence = (
-        f"{plural(len(models), 'row')}: the procedure, its candidates and the baselines over the same "
-        f"{plural(len(folds), 'fold')}."
-    )
+    where = f"over the same {plural(len(folds), 'fold')}" if len(folds) > 1 else "on the same patients"
+    sentence = f"{plural(len(models), 'row')}: the procedure, its candidates and the baselines {where}."
     numbers = {
         "models": len(models),
         "folds": len(folds),

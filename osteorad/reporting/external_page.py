@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,9 @@ from osteorad.reporting.checklists import checklists_section, facts_of
 from osteorad.reporting.glossary import glossary_section
 from osteorad.reporting.render import render_page
 from osteorad.reporting.settings_part import flat, provenance_section
-from osteorad.reporting.wording import count, none_of, percent, plural, real, tidy
+from osteorad.reporting.wording import LEAST_P, count, none_of, percent, plural, real, tidy
 
 Facts = Mapping[str, Any]
-MOST_SAMPLES = 20
-DRIFTED = 0.1  # share of a sample's features outside the range from which it is listed
 
 
 def write_external_page(
@@ -57,6 +55,7 @@ def external_report(
         shared.patients_section(flow, evaluation),
         transport_section(evaluation),
         performance_section(evaluation, str(analysis["outcome_label"])),
+        comparisons.models_section(evaluation),
         comparisons.subgroups_section(evaluation),
         settings_section(analysis, frozen),
         provenance_section(versions, hashes, [str(analysis.get("citation") or "")]),
@@ -106,11 +105,14 @@ def state_line(evaluation: Facts) -> str:
 def answer_section(analysis: Facts, evaluation: Facts, notice: str) -> doc.Section:
     """The headline in the new cohort, by rule."""
     answer, primary = evaluation["answer"], evaluation["primary"]
+    forest = [comparisons.forest_part(evaluation, None)]
     parts: list[doc.Part] = []
     if answer["kind"] == "result":
         low, high = real(answer["low"]), real(answer["high"])
         text = f"{percent(evaluation['level'])} interval {low} to {high}"
-        parts.append({"kind": "big", "value": answer["auc"], "digits": 2, "label": "AUC", "text": text, "parts": []})
+        parts.append(
+            {"kind": "big", "value": answer["auc"], "digits": 2, "label": "AUC", "text": text, "parts": forest}
+        )
     parts.append(doc.note(sentences.estimand_sentence(evaluation), title="What is estimated."))
     if notice:
         parts.append(doc.note(notice, title="What this run proves.", tone="warn"))
@@ -119,6 +121,9 @@ def answer_section(analysis: Facts, evaluation: Facts, notice: str) -> doc.Secti
         "primary": {key: primary[key] for key in ("estimate", "low", "high", "estimand", "method", "coverage")},
         "counts": evaluation["counts"],
         "patient_level": evaluation["patient_level"],
+        "differences": evaluation["differences"],
+        "multiplicity": evaluation["multiplicity"],
+        "least": LEAST_P,
         "level": evaluation["level"],
         "chance": 0.5,
         "outcome": analysis["outcome_label"],
@@ -132,21 +137,19 @@ def transport_section(evaluation: Facts) -> doc.Section:
     told = evaluation["external"]
     outside = told["outside_ranges"]
     sentence = (
-        f"{percent(outside['share'])} of {plural(outside['cells'], 'feature value')} lie outside the range of the "
-        f"patients whom the model was fitted on ({plural(outside['columns'], 'feature')})."
+        f"On average {percent(outside['share'])} of a sample's features lie outside the range of the patients whom the "
+        f"model was fitted on; {outside['any']} of {plural(outside['n'], 'sample')} have one or more outside."
     )
-    parts = [recalibration_table(told["recalibrated"]), ranges_table(outside)]
-    numbers = {
-        "outside": {key: outside[key] for key in ("columns", "cells", "share")},
-        "bundle": told["bundle"],
-        "range": [1, 99],
-        "drifted": DRIFTED,
-        "zero": 0,
-    }
+    parts = [
+        recalibration_table(told["recalibrated"]),
+        doc.note(told["note"], title="Recalibration."),
+        ranges_table(outside),
+    ]
+    numbers = {"outside": {key: outside[key] for key in ("share", "any", "n")}, "bundle": told["bundle"], "zero": 0}
     return doc.section("transport", "Transport", sentence, parts, numbers=numbers)
 
 
-def recalibration_table(rows: list[Facts]) -> doc.Part:
+def recalibration_table(rows: Sequence[Facts]) -> doc.Part:
     """The frozen probabilities beside those shifted and stretched to this cohort."""
     columns = [
         doc.column("name", "Probabilities"),
@@ -160,27 +163,24 @@ def recalibration_table(rows: list[Facts]) -> doc.Part:
         "The frozen model, and the same recalibrated on this cohort's own outcomes. Only the first row is a test: the "
         "others have seen the outcomes."
     )
-    shown = [{**row, "tone": "main" if row["name"] == "frozen" else ""} for row in rows]
+    shown = [{**row, "tone": "main" if place == 0 else ""} for place, row in enumerate(rows)]
     return doc.table("recalibration-table", caption, columns, shown, empty=none_of(0, "recalibration"))
 
 
 def ranges_table(outside: Facts) -> doc.Part:
-    """Samples with many features outside the training ranges, the farthest first."""
-    far = sorted((row for row in outside["samples"] if row["share"] >= DRIFTED), key=lambda row: -row["share"])
-    columns = [doc.column("sample", "Sample", "code"), doc.column("share", "Features outside", "percent", digits=0)]
+    """Samples with features outside the training ranges, the farthest first."""
+    columns = [
+        doc.column("sample", "Sample", "code"),
+        doc.column("share", "Features outside", "percent", digits=0, note="training range"),
+    ]
+    shown = f"{len(outside['rows'])} of {outside['any']}"
     caption = (
-        f"Samples with at least {percent(DRIFTED)} of their features outside the 1st to 99th percentile of the model's "
-        f"own patients: {len(far)} of {len(outside['samples'])}, the farthest first, {MOST_SAMPLES} at most."
+        "Samples with features outside the 1st to 99th percentile of the model's own patients, the farthest first: "
+        f"{shown} are listed."
     )
-    facts = {"far": len(far), "samples": len(outside["samples"]), "most": MOST_SAMPLES, "least": DRIFTED}
-    return doc.table(
-        "ranges-table",
-        caption,
-        columns,
-        far[:MOST_SAMPLES],
-        empty=none_of(len(outside["samples"]), "sample"),
-        facts={**facts, "range": [1, 99]},
-    )
+    facts = {"any": outside["any"], "shown": len(outside["rows"]), "range": [1, 99]}
+    empty = none_of(outside["n"], "sample")
+    return doc.table("ranges-table", caption, columns, outside["rows"], empty=empty, facts=facts)
 
 
 def performance_section(evaluation: Facts, label: str) -> doc.Section:
@@ -190,7 +190,9 @@ def performance_section(evaluation: Facts, label: str) -> doc.Section:
         f"The frozen model and its frozen threshold; bands are {percent(level)} patient bootstrap of this cohort."
     )
     numbers = {"level": level, "patients": evaluation["counts"]["patients"], "zero": 0}
-    parts = shared.performance_parts(evaluation, label)
+    headless = evaluation["answer"]["kind"] != "result"
+    parts = [comparisons.forest_part(evaluation, None)] if headless else []
+    parts += shared.performance_parts(evaluation, label)
     return doc.section("performance", "Performance", sentence, parts, numbers=numbers)
 
 

@@ -338,28 +338,37 @@ def external() -> dict[str, Any]:
     from tests.unit.reporting import invented_analysis as invented
 
     evaluation = invented.evaluation()
-    card = {"analysis": "phantom-marrow", "variables": "radiomics", "model": "logistic", "patients": 40, "events": 18}
+    card = {
+        "analysis": "phantom-marrow",
+        "cohort": "phantom",
+        "recipe": "zhu2024",
+        "model": "logistic",
+        "patients": 40,
+        "events": 18,
+    }
     recalibrated = [
         {"name": name, "intercept": a, "slope": b, "brier": brier, "in_the_large": c, "calibration_slope": d}
         for name, a, b, brier, c, d in (
-            ("frozen", 0.0, 1.0, 0.231, 0.42, 0.7),
+            ("as frozen", 0.0, 1.0, 0.231, 0.42, 0.7),
             ("intercept", 0.42, 1.0, 0.222, 0.0, 0.7),
             ("intercept and slope", 0.31, 0.7, 0.217, 0.0, 1.0),
         )
     ]
-    outside = [{"sample": f"s{at:02d}", "share": share} for at, share in enumerate((0.12, 0.0, 0.4, 0.02))]
-    empty = {"models": [], "differences": [], "published": None, "optimism": None}
+    rows = [{"sample": "s07", "share": 0.4}, {"sample": "s03", "share": 0.12}]
     evaluation |= {
-        **empty,
         "procedure": "external",
         "split": "external",
         "answer": {**evaluation["answer"], "sentences": evaluation["answer"]["sentences"][:2]},
+        "primary": {**evaluation["primary"], "folds": evaluation["primary"]["folds"][:1], "formula": ""},
         "controls": {"permuted": None, "shuffled": None},
+        **dict.fromkeys(("published", "optimism", "sample_size", "selection")),
+        "roc": {**evaluation["roc"], "within_folds": []},
         "counts": {**evaluation["counts"], "repeats": 1, "folds": 1, "fits": 1},
         "external": {
             "bundle": card,
-            "outside_ranges": {"columns": 20, "cells": 800, "share": 0.03, "samples": outside},
+            "outside_ranges": {"share": 0.03, "any": 2, "n": 40, "rows": rows},
             "recalibrated": recalibrated,
+            "note": "Recalibrated on these very patients, so the lower lines flatter.",
         },
     }
     return {

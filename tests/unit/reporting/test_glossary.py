@@ -31,6 +31,7 @@ PLAIN = {
     *("repeat 1", "first repeat", "corrected", "Predictors", "observed", "This analysis", "Combined", "Clinical"),
     *("Volume", "treat all", "age years", "er", "ki67", "subtype", "site", "HER2", "luminal", "Leak"),
     *("What this run proves.", "What is estimated.", "Statements.", "Shift", "log odds", "Stretch", "Probabilities"),
+    *("The frozen model here",),
     *("predicted risk", "Events", "outcome", "R²", "Cox-Snell, assumed"),
 }
 
