@@ -63,8 +63,8 @@ class Setting:
 
 NESTED = (
     Setting(name="106 patients, weak", patients=106, effect=1.2, simulations=300),
-    Setting(name="106 patients, strong", patients=106, effect=3.0, simulations=300),
-    Setting(name="312 patients, weak", patients=312, effect=1.2, simulations=100),
+    Setting(name="106 patients, strong", patients=106, effect=3.0, simulations=200),
+    Setting(name="312 patients, weak", patients=312, effect=1.2, simulations=60),
 )
 
 

@@ -31,7 +31,8 @@ Performance (from predictions.parquet alone)
                 added [{of, against, estimate [], low [], high []}]: difference of two curves, pairs of `differences`
     confusion   rule, label, repeats [{repeat, tp, fp, fn, tn}], measures [{name (sensitivity, specificity, ppv, npv,
                 accuracy, f1), measured, k, n, wilson_low, wilson_high, by_repeat [{k, n}]}]; k of n: first repeat;
-                f1: k = 2 tp, n = 2 tp + fp + fn, no proportion, so no Wilson interval
+                f1: k = 2 tp, n = 2 tp + fp + fn, no proportion, so no Wilson interval; none either where a patient has
+                several samples, nor in calibration.bins
     subgroups   {minimum, label, rows [{variable, level, patients, n, events, auc, low, high, note}]}; auc null and note
                 the reason where patients are fewer than the minimum or a class is absent; n and events of samples
     waterfall   {repeat, rows [{sample, outcome, margin, predicted}]}, largest margin first; margin is the probability
@@ -62,10 +63,9 @@ Samples (from samples.parquet)
 
 External (procedure 'external': all keys above; controls.permuted, controls.shuffled, published, selection, sample_size
     and optimism are null, roc.within_folds is empty)
-    external    {bundle {analysis, cohort, recipe, model, patients, events}, outside_ranges {share (mean over samples),
-                any (samples with any column outside), n, rows [{sample, share}] (30 at most, largest share first)},
-                recalibrated [{name (as frozen | intercept | intercept and slope), intercept, slope, brier,
-                in_the_large, calibration_slope}], note}
+    external    {bundle {analysis, variables, model, patients, events}, outside_ranges {columns, cells, share, samples
+                [{sample, share}]}, recalibrated [{name (frozen | intercept | intercept and slope), intercept, slope,
+                brier, in_the_large, calibration_slope}], note}
 
 answer          kind, auc, low, high, events, patients, beats_chance, beats_volume, beats_clinical, adds_to_clinical
                 (combined against clinical; yes | no | not_shown | not_applicable), sentences []

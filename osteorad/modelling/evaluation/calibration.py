@@ -40,7 +40,7 @@ def calibration(repeats: Sequence[TestRows], weights: FloatArray) -> dict[str, A
         **{name: measured(float(point[name].mean()), drawn[name]) for name in NUMBERS},
         "ici": {"estimate": ici(repeats), "low": None, "high": None},
         "curve": curve_of(outcome, probability),
-        "bins": calibration_bins(first.outcome, first.probability),
+        "bins": calibration_bins(first),
         "rug": [
             {"probability": float(p), "outcome": int(y)}
             for p, y in sorted(zip(first.probability, first.outcome, strict=True))
@@ -121,15 +121,19 @@ def ici(repeats: Sequence[TestRows]) -> float:
     return float(np.mean([np.abs(rows.probability - y).mean() for rows, y in zip(repeats, smooth, strict=True)]))
 
 
-def calibration_bins(outcome: IntArray, probability: FloatArray) -> list[dict[str, Any]]:
-    """Groups of equal size by predicted probability (5, or 10 from 200 rows on): mean predicted, k of n observed."""
+def calibration_bins(rows: TestRows) -> list[dict[str, Any]]:
+    """Groups of equal size by predicted probability (5, or 10 from 200 rows on): mean predicted, k of n observed.
+
+    Wilson's interval where every patient has one row.
+    """
+    outcome, probability = rows.outcome, rows.probability
     order = np.argsort(probability, kind="stable")
     bins = []
     for part in np.array_split(order, 10 if len(order) >= 200 else 5):
         if not len(part):
             continue
         k, n = int(outcome[part].sum()), len(part)
-        low, high = wilson(k, n)
+        low, high = wilson(k, n) if rows.independent else (None, None)
         bins.append(
             {"predicted": float(probability[part].mean()), "observed": k / n, "k": k, "n": n, "low": low, "high": high}
         )

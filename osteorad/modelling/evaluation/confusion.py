@@ -34,7 +34,8 @@ RULES = {
 def confusion(repeats: Sequence[TestRows], weights: FloatArray, *, rule: str = "youden") -> dict[str, Any]:
     """Counts of each repeat at the frozen thresholds, and the measures made of them.
 
-    estimate : mean over repeats, with patient bootstrap. k, n, Wilson's interval : the first repeat. rule : of RULES.
+    estimate : mean over repeats, with patient bootstrap. k, n, Wilson's interval : the first repeat; no interval of
+    Wilson's where patients have several rows, because lesions of a patient are no independent trials. rule : of RULES.
     """
     cells = []
     for rows in repeats:
@@ -56,7 +57,8 @@ def measure(name: str, repeats: Sequence[TestRows], weights: FloatArray) -> dict
             drawn.append((w * right).sum(axis=1) / (w * counted).sum(axis=1))
     known = [item["k"] / item["n"] for item in by_repeat if item["n"]]
     k, n = by_repeat[0]["k"], by_repeat[0]["n"]
-    low, high = (None, None) if name in NO_PROPORTION else wilson(k, n)
+    trials = repeats[0].independent and name not in NO_PROPORTION
+    low, high = wilson(k, n) if trials else (None, None)
     return {
         "name": name,
         **measured(float(np.mean(known)) if known else None, np.array(drawn)),

@@ -35,6 +35,11 @@ class TestRows:
     cut: FloatArray
     predicted: IntArray
 
+    @property
+    def independent(self) -> bool:
+        """Whether every patient has one row; intervals of proportions need that."""
+        return len(np.unique(self.patient)) == len(self.patient)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldAuc:

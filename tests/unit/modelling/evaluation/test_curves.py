@@ -120,7 +120,7 @@ def test_bins_hold_every_row_once():
     rng = np.random.default_rng(0)
     p = rng.uniform(size=37)
     y = (rng.uniform(size=37) < p).astype(int)
-    bins = calibration_bins(y, p)
+    bins = calibration_bins(rows_with(y, p))
     assert len(bins) == 5
     assert sum(item["n"] for item in bins) == 37
     assert sum(item["k"] for item in bins) == y.sum()
@@ -152,6 +152,15 @@ def test_f1_is_no_proportion():
     told = measure("f1", rows, everyone(np.ones((1, 4))))
     assert told["estimate"] == pytest.approx(0.5)
     assert (told["k"], told["n"], told["wilson_low"]) == (2, 4, None)
+
+
+def test_lesions_of_a_patient_are_no_independent_trials():
+    y, p = [1, 1, 0, 0], [0.9, 0.2, 0.8, 0.1]
+    once = np.ones((1, 4))
+    assert measure("sensitivity", [rows_with(y, p)], once)["wilson_low"] is not None
+    lesions = rows_with(y, p, patient=[0, 0, 1, 2])
+    assert measure("sensitivity", [lesions], once)["wilson_low"] is None
+    assert {group["low"] for group in calibration_bins(lesions)} == {None}
 
 
 def test_waterfall_falls():
