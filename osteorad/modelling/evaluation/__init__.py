@@ -63,9 +63,10 @@ Samples (from samples.parquet)
 
 External (procedure 'external': all keys above; controls.permuted, controls.shuffled, published, selection, sample_size
     and optimism are null, roc.within_folds is empty)
-    external    {bundle {analysis, variables, model, patients, events}, outside_ranges {columns, cells, share, samples
-                [{sample, share}]}, recalibrated [{name (frozen | intercept | intercept and slope), intercept, slope,
-                brier, in_the_large, calibration_slope}], note}
+    external    {bundle {analysis, cohort, recipe, model, patients, events}, outside_ranges {share (mean over samples),
+                any (samples with any column outside), n, rows [{sample, share}] (30 at most, largest share first)},
+                recalibrated [{name (as frozen | intercept | intercept and slope), intercept, slope, brier,
+                in_the_large, calibration_slope}], note}
 
 answer          kind, auc, low, high, events, patients, beats_chance, beats_volume, beats_clinical, adds_to_clinical
                 (combined against clinical; yes | no | not_shown | not_applicable), sentences []

@@ -27,7 +27,7 @@ from osteorad.modelling.statistics.calibration import LEAST_PROBABILITY, brier
 from osteorad.modelling.statistics.metrics import LEVEL, calibration_in_the_large, expit, logistic_line, logit
 from osteorad.provenance import seed_from
 
-VARIABLES = "radiomics"
+MOST_ROWS = 30
 NOTE = (
     "Recalibrated on these very patients, so the lower lines flatter; they show whether the order of risks travels "
     "when their level does not."
@@ -50,7 +50,7 @@ def evaluate_external(
     cohort. bundle : the content of bundle.json. outside : sample -> share of the model's columns that lie outside the
     range of the training rows.
     """
-    chosen = of_variables(predictions, VARIABLES)
+    chosen = of_variables(predictions, "radiomics")
     facts = counts(chosen, LEAST_EVENTS)
     repeats = rows_of(chosen)
     weights = draw_weights(facts["patients"], recipe.bootstrap, seed_from(f"{analysis}/bootstrap"))
@@ -96,7 +96,7 @@ def evaluate_external(
         "optimism": None,
         "external": {
             "bundle": _bundle(bundle),
-            "outside_ranges": _outside(outside, len(bundle["parts"][VARIABLES]["ranges"])),
+            "outside_ranges": _outside(outside),
             "recalibrated": recalibrated(repeats[0]),
             "note": NOTE,
         },
@@ -106,21 +106,20 @@ def evaluate_external(
 
 def _bundle(bundle: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "analysis": bundle["analysis"],
-        "variables": VARIABLES,
-        "model": bundle["parts"][VARIABLES]["model"],
+        **{name: bundle[name] for name in ("analysis", "cohort", "recipe")},
+        "model": bundle["parts"]["radiomics"]["model"],
         "patients": bundle["card"]["patients"],
         "events": bundle["card"]["events"],
     }
 
 
-def _outside(outside: Mapping[str, float], columns: int) -> dict[str, Any]:
-    """How much of the cohort lies outside the ranges of the training rows, by sample."""
+def _outside(outside: Mapping[str, float]) -> dict[str, Any]:
+    shares = sorted(outside.items(), key=lambda item: (-item[1], item[0]))
     return {
-        "columns": columns,
-        "cells": columns * len(outside),
-        "share": float(np.mean(list(outside.values()))) if outside else 0.0,
-        "samples": [{"sample": sample, "share": share} for sample, share in sorted(outside.items())],
+        "share": float(np.mean(list(outside.values()))) if outside else None,
+        "any": sum(share > 0 for share in outside.values()),
+        "n": len(outside),
+        "rows": [{"sample": sample, "share": share} for sample, share in shares[:MOST_ROWS] if share > 0],
     }
 
 
@@ -133,7 +132,7 @@ def recalibrated(rows: TestRows) -> list[dict[str, Any]]:
     odds = logit(p)
     shift = calibration_in_the_large(rows.outcome, p)
     intercept, slope = logistic_line(odds, rows.outcome.astype(float))
-    lines = {"frozen": (0.0, 1.0), "intercept": (shift, 1.0), "intercept and slope": (intercept, slope)}
+    lines = {"as frozen": (0.0, 1.0), "intercept": (shift, 1.0), "intercept and slope": (intercept, slope)}
     return [{"name": name, **_after(odds, rows.outcome, *line)} for name, line in lines.items()]
 
 

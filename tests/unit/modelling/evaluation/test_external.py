@@ -18,7 +18,7 @@ BUNDLE = {
     "cohort": "home-cohort",
     "recipe": "toy",
     "card": {"patients": 106, "events": 37},
-    "parts": {"radiomics": {"model": "logistic", "ranges": {"ct.f000": [0, 1], "ct.f001": [0, 1]}}},
+    "parts": {"radiomics": {"model": "logistic"}},
 }
 
 
@@ -62,14 +62,15 @@ def test_lesions_get_obuchowskis_interval_and_patients_their_own():
 
 def test_rows_outside_the_training_ranges_are_told():
     told = elsewhere()[2]["external"]
-    outside = told["outside_ranges"]
-    assert (outside["columns"], outside["cells"]) == (2, 6)
-    assert outside["share"] == pytest.approx(0.5 / 3)
-    assert outside["samples"][0] == {"sample": "k0000", "share": 0.4}
+    assert told["outside_ranges"] == {
+        "share": pytest.approx(0.5 / 3),
+        "any": 2,
+        "n": 3,
+        "rows": [{"sample": "k0000", "share": 0.4}, {"sample": "k0002", "share": 0.1}],
+    }
     assert told["bundle"] == {
+        **{name: BUNDLE[name] for name in ("analysis", "cohort", "recipe")},
         **BUNDLE["card"],
-        "analysis": "home",
-        "variables": "radiomics",
         "model": "logistic",
     }
 
@@ -79,7 +80,7 @@ def test_recalibration_stands_beside_the_frozen_numbers():
     odds = rng.normal(size=3000)
     outcome = (rng.uniform(size=3000) < expit(odds)).astype(int)
     frozen, level, line = recalibrated(rows_with(outcome, expit(2 * odds + 1)))
-    assert (frozen["name"], frozen["intercept"], frozen["slope"]) == ("frozen", 0.0, 1.0)
+    assert (frozen["name"], frozen["intercept"], frozen["slope"]) == ("as frozen", 0.0, 1.0)
     assert frozen["calibration_slope"] == pytest.approx(0.5, abs=0.05)
     assert level["slope"] == 1.0
     assert level["in_the_large"] == pytest.approx(0, abs=1e-9)
