@@ -142,7 +142,7 @@ def _clinical(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[st
     if loaded.config.cohorts[cohort].source == "deidentified":
         problems += _file_names(table, rows)
     for name, analysis in loaded.config.analyses.items():
-        if analysis.cohort == cohort:
+        if analysis.cohort == cohort and loaded.recipes[name].outcome_of == "patient":
             problems += _outcome(loaded, name, analysis, _Clinical(table, settings, rows, known, sound))
     return list(dict.fromkeys(problems)), _absent(table, rows, known)
 

@@ -6,6 +6,7 @@ Everything here may identify. Messages name lines and columns only.
 from __future__ import annotations
 
 import datetime
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ MIN_PER_CLASS = 6  # two folds whose test parts hold 3 patients of each class
 DATES = ("index_date", "event_date", "last_seen")
 DAYS = ("event_day", "last_seen_day")
 TIMES = (*DATES[1:], *DAYS)
+AGES = ("age", "age_years")
+OLDEST = 90  # older people are few enough to be found, so they share one age, as in the DICOM headers
+OVER = re.compile(
+    r"(?:>|≥|>=|over|older than)?\s*(\d{2,3})\s*(?:\+|or (?:older|over|more)|and (?:older|over))?", re.IGNORECASE
+)
 Where = Callable[..., str]
 
 
@@ -168,6 +174,15 @@ def outcome_at(event_day: float | None, last_seen_day: float | None, horizon_day
     return 0 if seen and max(seen) >= horizon_days else None
 
 
+def capped_age(text: str) -> str:
+    """An age as written, but `90` for one over 89, also where it is written as `> 89`, `90+` or `90 or older`."""
+    years = number(text)
+    if years is not None:
+        return str(OLDEST) if years > OLDEST - 1 else text
+    found = OVER.fullmatch(text.strip())
+    return str(OLDEST) if found and int(found[1]) >= OLDEST - 1 else text
+
+
 def has_times(table: Table, settings: ClinicalTable) -> bool:
     """True when the table says when events came or when patients were last seen."""
     return any(settings.columns.get(name, name) in table.header for name in TIMES)
@@ -177,6 +192,8 @@ def column_kinds(rows: Sequence[ClinicalRow]) -> Iterator[tuple[str, list[float 
     """Kept covariates in alphabetical order: numbers where every cell is one, else text."""
     for name in sorted({name for row in rows for name in row.values} - {"site"}):
         texts = [row.values[name] or None for row in rows]
+        if name in AGES:
+            texts = [text and capped_age(text) for text in texts]
         numbers = [None if text is None else number(text) for text in texts]
         whole = all(text is None or value is not None for text, value in zip(texts, numbers, strict=True))
         yield name, numbers if whole else texts

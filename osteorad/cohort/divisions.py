@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -24,6 +24,9 @@ LEAST_IN_TEST = 3  # patients of each class in the smallest outer test part
 LEAST_FOLDS = 2
 LEAST_PATIENTS = LEAST_IN_TEST * LEAST_FOLDS
 SMALL_SITES = "small sites"
+# Strata: all samples of a unit without the event, all with it, or some of each (lesions with their own outcomes).
+WITHOUT, WITH, MIXED = 0, 1, 2
+DEALT = (WITH, MIXED, WITHOUT)  # units that hold a class stand side by side, so that dealing in turn spreads it evenly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ def published_divisions(samples: pa.Table, published: Published, name: str) -> l
     Raises AnalysisRefused where a class has a single unit.
     """
     strata = unit_strata(samples, published.by)
-    fewest = min(sum(strata.values()), len(strata) - sum(strata.values()))
+    fewest = min(class_sizes(strata.values()))
     if fewest < LEAST_FOLDS:
         raise AnalysisRefused(f"too few {published.by}s of a class for the published division: {fewest}, wanted 2.")
     if published.split == "folds":
@@ -84,21 +87,27 @@ def published_divisions(samples: pa.Table, published: Published, name: str) -> l
 
 
 def patient_strata(samples: pa.Table) -> dict[str, int]:
-    """Patient -> 1 where any of its samples has the event, else 0; sorted by patient."""
+    """Patient -> stratum, sorted by patient."""
     return unit_strata(samples, "patient")
 
 
 def unit_strata(samples: pa.Table, unit: str) -> dict[str, int]:
-    """Unit (`patient` or `sample`) -> 1 where any of its samples has the event, else 0; sorted."""
+    """Unit (`patient` or `sample`) -> stratum: WITH or WITHOUT the event, or MIXED; sorted."""
     strata: dict[str, int] = {}
     for key, outcome in zip(samples[unit].to_pylist(), samples["outcome"].to_pylist(), strict=True):
-        strata[key] = max(strata.get(key, 0), int(outcome))
+        strata[key] = int(outcome) if strata.get(key, outcome) == outcome else MIXED
     return dict(sorted(strata.items()))
+
+
+def class_sizes(strata: Iterable[int]) -> tuple[int, int]:
+    """Units with the event in any sample, and units without it in any; a mixed one is among both."""
+    counts = Counter(strata)
+    return counts[WITH] + counts[MIXED], counts[WITHOUT] + counts[MIXED]
 
 
 def refuse_few(strata: Mapping[str, int]) -> None:
     """AnalysisRefused under six patients of a class."""
-    events, others = sum(strata.values()), len(strata) - sum(strata.values())
+    events, others = class_sizes(strata.values())
     if min(events, others) < LEAST_PATIENTS:
         raise AnalysisRefused(
             f"too few patients: {events} with and {others} without the event. "
@@ -107,15 +116,14 @@ def refuse_few(strata: Mapping[str, int]) -> None:
 
 
 def outer_folds(strata: Mapping[str, int], asked: int) -> int:
-    """Outer folds that leave three patients of each stratum in the smallest test part; at most those asked for."""
+    """Outer folds that leave three patients of each class in the smallest test part; at most those asked for."""
     refuse_few(strata)
-    return min(asked, min(sum(strata.values()), len(strata) - sum(strata.values())) // LEAST_IN_TEST)
+    return min(asked, min(class_sizes(strata.values())) // LEAST_IN_TEST)
 
 
 def inner_folds(strata: Mapping[str, int], asked: int) -> int:
-    """Inner folds that leave at least one patient of each stratum in every part; at most those asked for."""
-    events = sum(strata.values())
-    return max(LEAST_FOLDS, min(asked, events, len(strata) - events))
+    """Inner folds that leave at least one patient of each class in every part; at most those asked for."""
+    return max(LEAST_FOLDS, min(asked, *class_sizes(strata.values())))
 
 
 # --- draws ------------------------------------------------------------------------------------------------------------
@@ -123,7 +131,7 @@ def inner_folds(strata: Mapping[str, int], asked: int) -> int:
 
 def divide(strata: Mapping[str, int], folds: int, name: str) -> dict[str, int]:
     """Fold (from 1) of each unit: by stratum, in an order drawn from `name`, dealt out in turn."""
-    dealt = [unit for stratum in (1, 0) for unit in _drawn(strata, stratum, name)]
+    dealt = [unit for stratum in DEALT for unit in _drawn(strata, stratum, name)]
     place = {unit: turn % folds + 1 for turn, unit in enumerate(dealt)}
     return dict(sorted(place.items()))
 
@@ -149,12 +157,13 @@ def fold_divisions(strata: Mapping[str, int], repeats: int, folds: int, name: st
 def hold_out_divisions(
     strata: Mapping[str, int], repeats: int, test_share: float, least: int, name: str
 ) -> Iterator[Division]:
-    """Repeated hold-out: the share of each stratum, at least `least` units of it in either part."""
+    """Repeated hold-out: the share of each stratum, at least `least` units (or half of it) in either part."""
     for repeat in range(1, repeats + 1):
         tested = {}
-        for stratum in (1, 0):
+        for stratum in DEALT:
             drawn = _drawn(strata, stratum, f"{name}/{repeat}")
-            count = min(max(least, round(test_share * len(drawn))), len(drawn) - least)
+            fewest = min(least, len(drawn) // 2)
+            count = min(max(fewest, round(test_share * len(drawn))), len(drawn) - fewest)
             tested.update({unit: turn < count for turn, unit in enumerate(drawn)})
         yield Division(repeat=repeat, fold=1, tested=dict(sorted(tested.items())), name=f"{name}/{repeat}/1")
 
@@ -204,8 +213,10 @@ def _values(samples: pa.Table, column: str, what: str) -> dict[str, str]:
 
 def _merged(sites: Mapping[str, str], strata: Mapping[str, int]) -> dict[str, str]:
     """Sites with fewer than three patients of a class are left out together, as one part, if any other is larger."""
-    counts = Counter((site, strata[patient]) for patient, site in sites.items())
-    small = {site for site in sites.values() if min(counts[site, 0], counts[site, 1]) < LEAST_IN_TEST}
+    held: dict[str, list[int]] = {}
+    for patient, site in sites.items():
+        held.setdefault(site, []).append(strata[patient])
+    small = {site for site, found in held.items() if min(class_sizes(found)) < LEAST_IN_TEST}
     if 1 < len(small) < len(set(sites.values())):
         log.warning("%d sites with fewer than %d patients of a class form one part", len(small), LEAST_IN_TEST)
         return {patient: SMALL_SITES if site in small else site for patient, site in sites.items()}
@@ -216,13 +227,12 @@ def _refuse_thin(found: list[Division], strata: Mapping[str, int]) -> None:
     """Every training part needs three of each class; one test part at least needs both, or there is no AUC at all."""
     scored = 0
     for division in found:
-        events = sum(strata[patient] for patient in division.training)
-        others = len(division.training) - events
+        events, others = class_sizes(strata[patient] for patient in division.training)
         if min(events, others) < LEAST_IN_TEST:
             raise AnalysisRefused(
                 f"too few patients in the training part of fold {division.fold}: {events} with and {others} without "
                 f"the event. Wanted: at least {LEAST_IN_TEST} of each."
             )
-        scored += len({strata[patient] for patient, tested in division.tested.items() if tested}) == 2
+        scored += min(class_sizes(strata[patient] for patient, tested in division.tested.items() if tested)) > 0
     if not scored:
         raise AnalysisRefused("no test part holds patients of both classes, so there is no AUC.")

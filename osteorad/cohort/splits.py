@@ -141,12 +141,12 @@ def make_splits(
 ) -> pa.Table:
     """Divide patients into outer parts, and each training part into inner folds.
 
-    samples : table of schemas.SAMPLES. A patient's stratum is 1 where any of its samples has outcome 1.
-    Folds are fewer than asked until the smallest test part holds three patients of each stratum; inner folds are
+    samples : table of schemas.SAMPLES. Patients are stratified: all samples with the event, none, or some of each.
+    Folds are fewer than asked until the smallest test part holds three patients of each class; inner folds are
     fewer until each holds one of each. Returns a table of schemas.SPLITS.
     procedure as-published : divides as `published` says, patients or samples, with inner folds only where the paper
     chose its model inside.
-    Raises AnalysisRefused under six patients of a stratum, or where the kind of split cannot be made.
+    Raises AnalysisRefused under six patients of a class, or where the kind of split cannot be made.
     """
     if published is None:
         table = _Table(samples, "patient", cohort=cohort, analysis=analysis, procedure=procedure)

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 
 from osteorad.cohort import schemas
+from osteorad.cohort.pseudonyms import PHANTOM_KEY, session_name
+from osteorad.dicom.uids import map_uid
 from osteorad.files import read_json, read_parquet
 from osteorad.provenance import sample_key
 from osteorad.radiomics.presets import feature_names
@@ -88,3 +90,24 @@ def test_sample_keys_follow_from_what_they_name(run):
         key = sample_key(row["cohort"], row["patient"], row["session"], row["roi"], row["lesion"])
         assert row["sample"] == key
     assert any(name.startswith("ct.wavelet-LLH_glcm_") for name in samples.column_names)
+
+
+def test_lesions_of_the_table_are_drawn_lesions_with_what_the_generator_made_of_them(run):
+    """Patient, session and number of a row lead to the mask of that very lesion: its name in the source says so."""
+    lesions = read_parquet(run / "results/cohorts/small/lesions.parquet")
+    assert lesions.schema.equals(schemas.LESIONS)
+    told = {(r["patient"], r["session"], r["lesion"]): r for r in lesions.to_pylist()}
+    made = {}
+    for path in (run / "private/small/source").glob("*/manifest.json"):
+        sessions = read_json(path)["truth"]["sessions"]
+        names = [session_name(map_uid(PHANTOM_KEY, session["study_uid"])) for session in sessions]
+        for name, session in zip(names, sessions, strict=True):
+            made |= {(path.parent.name, name, row["lesion"]): row for row in session["lesions"]}
+    assert set(told) == set(made)
+    for key, row in told.items():
+        assert row["roi"] == "lesion"
+        assert (row["outcome"], row["location"], row["type"]) == (
+            int(made[key]["malignant"]),
+            made[key]["location"],
+            made[key]["type"],
+        )

@@ -95,3 +95,13 @@ def test_flow_of_the_analysis_adds_up(run):
 def test_every_patient_of_the_source_is_listed(run):
     states = {p.parent.name for p in (run / "private/small/source").glob("*/manifest.json")}
     assert set(read_parquet(run / COHORT / "patients.parquet")["patient"].to_pylist()) == states
+
+
+def test_every_row_of_the_table_of_lesions_is_used_or_set_aside(run):
+    rows = (run / "private/small/source/lesions.tsv").read_text().splitlines()[1:]
+    used = read_parquet(run / COHORT / "lesions.parquet")
+    account = read_json(run / COHORT / "lesions.json")
+    assert len(rows) == account["rows_in"] == used.num_rows + sum(row["count"] for row in account["set_aside"])
+    assert used.num_rows == len(rows)  # digital patients' tables have no mistakes
+    stage = next(s for s in read_json(run / COHORT / "flow.json")["stages"] if s["stage"] == "lesions")
+    assert (stage["in"], stage["used"]) == (len(rows), used.num_rows)

@@ -179,3 +179,48 @@ def test_shipped_settings_have_no_problem():
 def test_sarcoma_tables_have_no_problem(shared_data):
     shared_data("sts/dicom")
     assert check(ROOT / "examples/sts", ROOT).problems == []
+
+
+# --- the table of lesions --------------------------------------------------------------------------------------------
+
+OF_LESIONS = CONFIG.replace("    clinical:", "    lesions: {path: lesions.tsv}\n    clinical:") + (
+    "    overrides: {unit: lesion, outcome_of: lesion}\n"
+)
+
+
+def told_of_lesions(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "work").mkdir(exist_ok=True)
+    (tmp_path / "work/lesions.tsv").write_text(text)
+    return found(tmp_path, OF_LESIONS).problems
+
+
+def lesions(*outcomes: str, head: str = "patient\troi_name\toutcome") -> str:
+    return rows(*(f"ID-{n:02d}\tMet 1\t{outcome}" for n, outcome in enumerate(outcomes)), head=head)
+
+
+def test_six_patients_with_lesions_of_each_outcome_are_enough(tmp_path):
+    assert told_of_lesions(tmp_path, lesions(*"111111000000")) == []
+    both = rows(*(f"ID-{n}\tMet {o}\t{o}" for n in range(6) for o in (0, 1)), head="patient\troi_name\toutcome")
+    assert told_of_lesions(tmp_path, both) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (lesions(*"11111100000"), "lesions.tsv tells of 6 patients with a lesion of outcome 1 and 5 with one of 0. "),
+        (lesions(*"11", head="patient\troi_name\tmalignant"), "tells of 0 patients with a lesion of outcome 1"),
+        (lesions(*"1x"), "lesions.tsv: column 'outcome' is not 0 or 1 on line 3."),
+        (lesions(*"10", head="patient\tname\toutcome"), "unknown column of lesions.tsv 'roi_name'"),
+    ],
+)
+def test_a_table_of_lesions_that_cannot_carry_the_recipe_is_told(tmp_path, text, message):
+    (told,) = told_of_lesions(tmp_path, text)
+    assert message in told
+
+
+def test_the_shape_of_the_clinical_outcome_does_not_matter_for_lesions(tmp_path):
+    config = OF_LESIONS.replace("lesions.tsv", "clinical.tsv").replace("      keep", "      columns: {}\n      keep")
+    clinical = rows(*(f"ID-{n}\t1\t50\tMet {n}" for n in range(14)), head="patient\tx\tage_years\troi_name")
+    told = found(tmp_path, config, clinical).problems
+    assert len(told) == 1
+    assert "clinical.tsv tells of 0 patients with a lesion" in told[0]

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from osteorad.cohort.clinical import import_clinical
-from osteorad.cohort.clinical_table import outcome_at
+from osteorad.cohort.clinical_table import capped_age, outcome_at
 from osteorad.cohort.config import PHANTOM_COVARIATES, ClinicalTable, Cohort, Phantom
 from osteorad.cohort.pseudonyms import patient_pseudonym
 from osteorad.errors import ConfigError
@@ -155,3 +155,12 @@ def test_shared_sarcoma_table(shared_data, tmp_path):
     assert table["grade"].null_count == 3
     assert table["age_years"][0].as_py() == 59.0
     assert datetime.date not in {type(value) for column in table.columns for value in column.to_pylist()}
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [("57", "57"), ("89", "89"), ("89.5", "90"), ("90", "90"), ("103", "90"), ("90+", "90"), ("> 89", "90"),
+     ("90 or older", "90"), ("> 60", "> 60"), ("old", "old")],
+)  # fmt: skip
+def test_ages_over_89_share_one_age(written, kept):
+    assert capped_age(written) == kept

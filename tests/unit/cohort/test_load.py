@@ -361,3 +361,51 @@ def test_loading_is_light():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ}
     )
     assert done.stdout.strip() == "[]"
+
+
+# --- lesions and second readers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("extra", "messages"),
+    [
+        ("{outcome_of: lesion}", ["outcomes of lesions need 'unit: lesion'", "cohort 'real' has no table of lesions"]),
+        ("{unit: lesion, outcome_of: lesion}", ["Wanted there:  lesions: {path: lesions.tsv}"]),
+        ("{second_set: reader2}", ["the folder 'contours/reader2' does not exist"]),
+        ("{second_set: manual}", ["this is the recipe's own mask set"]),
+        ("{steps: [{step: icc}]}", ["'icc' compares two readers. Wanted: 'second_set'"]),
+    ],
+)
+def test_what_lesions_and_second_readers_need(tmp_path, extra, messages):
+    told = problems(tmp_path, CONFIG + f"    overrides: {extra}\n")
+    assert len(told) == len(messages)
+    for message, line in zip(messages, sorted(told, key=lambda text: "no table" in text), strict=True):
+        assert message in line
+
+
+def test_lesions_have_no_times_and_one_outcome(tmp_path):
+    text = CONFIG.replace("    clinical:", "    lesions: {path: clinical.tsv}\n    clinical:")
+    told = problems(
+        tmp_path, text + "    horizon_days: 9\n    outcome: os\n    overrides: {unit: lesion, outcome_of: lesion}\n"
+    )
+    assert len(told) == 2
+    assert "horizon_days: the table of lesions holds no times" in told[0]
+    assert "unknown outcome 'os'" in told[1]
+
+
+def test_lesions_need_no_clinical_table(tmp_path):
+    text = CONFIG.replace(
+        "    clinical:\n      path: clinical.tsv\n      keep: [age_years]\n", "    lesions: {path: clinical.tsv}\n"
+    )
+    text += "    overrides: {unit: lesion, outcome_of: lesion}\n"
+    loaded = load(working(tmp_path / "work", text), clone(tmp_path / "clone"))
+    assert loaded.recipes["os"].outcome_of == "lesion"
+
+
+def test_a_phantom_has_a_second_reader_unless_told_otherwise(tmp_path):
+    phantom = "cohorts:\n  p:\n    source: phantom\n    rois: {marrow: ['*marrow*']}\n"
+    analysis = "analyses:\n  a: {cohort: p, recipe: zhu2024, overrides: {second_set: reader2}}\n"
+    load(working(tmp_path / "work", phantom + analysis), clone(tmp_path / "clone"))
+    told = problems(tmp_path, phantom + "    phantom: {reader2: false}\n" + analysis)
+    assert len(told) == 1
+    assert "the folder 'contours/reader2' does not exist" in told[0]

@@ -52,19 +52,20 @@ def test_properties(events, others, lesions, folds, inner_folds, seed):
     assert splits.schema == SPLITS
     found = divisions(splits)
     everyone = sorted(table["sample"].to_pylist())
-    stratum = {}
+    classes = {}  # a patient with lesions of both outcomes counts for both
     for row in table.to_pylist():
-        stratum[row["patient"]] = max(stratum.get(row["patient"], 0), row["outcome"])
+        classes.setdefault(row["patient"], set()).add(row["outcome"])
     for where, sides in found.items():
         train, test = ({patient for patient, _ in sides[part]} for part in ("train", "test"))
         assert not train & test
-        counts = [sum(stratum[p] == label for p in test) for label in (0, 1)]
+        counts = [sum(label in classes[p] for p in test) for label in (0, 1)]
         assert min(counts) >= (3 if where[2] == OUTER else 1)
     for repeat in (1, 2):
         outer = [sides for (r, _, inner), sides in found.items() if r == repeat and inner == OUTER]
         assert sorted(sample for sides in outer for _, sample in sides["test"]) == everyone
-        sizes = [len({p for p, _ in sides["test"] if stratum[p]}) for sides in outer]
-        assert max(sizes) - min(sizes) <= 1
+        for label in (0, 1):
+            sizes = [len({p for p, _ in sides["test"] if label in classes[p]}) for sides in outer]
+            assert max(sizes) - min(sizes) <= 1
         totals = [len({p for p, _ in sides["test"]}) for sides in outer]
         assert max(totals) - min(totals) <= 1
         for fold in range(1, len(outer) + 1):
@@ -87,6 +88,20 @@ def test_folds_are_reduced_until_three_of_each_class_are_tested(events, others, 
 def test_under_six_of_a_class_is_refused_with_both_counts(events, others):
     with pytest.raises(AnalysisRefused, match=f"{events} with and {others} without"):
         split(samples(events, others))
+
+
+def test_patients_with_lesions_of_both_outcomes_count_for_both_classes():
+    rows = [(f"p{at:02d}", outcome) for at in range(6) for outcome in (0, 1)] + [("p06", 1), ("p07", 1), ("p08", 0)]
+    facts = {"cohort": "c", "session": "s", "roi": "lesion", "lesion": 1, "mask_set": "manual", "site": ""}
+    table = pa.Table.from_pylist(
+        [{**facts, "patient": p, "sample": f"k{at}", "outcome": outcome} for at, (p, outcome) in enumerate(rows)],
+        schema=SAMPLES,
+    )
+    assert len(folds_of(split(table, repeats=1))) == 2
+    hold_out = split(table, kind="hold-out", repeats=3)
+    for sides in divisions(hold_out).values():
+        test = {patient for patient, _ in sides["test"]}
+        assert {outcome for patient, outcome in rows if patient in test} == {0, 1}
 
 
 def test_names_decide_and_the_order_of_rows_does_not():
