@@ -8,9 +8,10 @@ from typing import Any
 from osteorad.reporting import comparisons, data_sections, flow_data, performance, sentences, usefulness
 from osteorad.reporting import report as doc
 from osteorad.reporting.settings_part import flat
-from osteorad.reporting.wording import LEAST_P, count, none_of, percent, plural, real
+from osteorad.reporting.wording import LEAST_P, count, listed, none_of, percent, plural, real
 
 Facts = Mapping[str, Any]
+VERDICTS = {"fail": "failed", "warn": "with a warning", "not applicable": "not applicable"}
 TONES = {"pass": "ok", "fail": "bad", "warn": "warn", "not applicable": "none"}
 
 
@@ -150,9 +151,12 @@ def audit_section(audit: Facts, lineage: Facts) -> doc.Section:
     evidence = [
         {"code": check["code"], "line": line} for check in audit["checks"] for line in check.get("evidence", [])
     ]
+    found = {verdict: sum(check["verdict"] == verdict for check in audit["checks"]) for verdict in TONES}
+    others = [f"{number} {words}" for verdict, words in VERDICTS.items() if (number := found[verdict])]
+    more = f", {listed(others)}" if others else ""
     sentence = (
-        f"{audit['passed']} of {plural(audit['of'], 'check')} passed: each walks the lineage of every test prediction "
-        "back to the images."
+        f"{audit['passed']} of {plural(audit['of'], 'check')} passed{more}. They walk "
+        "the lineage of every test prediction back to the images."
     )
     parts = [
         doc.table("audit-table", "Checks for leakage.", columns, rows, empty=none_of(0, "check")),
@@ -168,7 +172,7 @@ def audit_section(audit: Facts, lineage: Facts) -> doc.Section:
     if sizes:
         words = " and ".join(f"{count(size)} {name}" for name, size in sizes.items())
         parts.append(doc.note(f"{words} in lineage.json, from the predictions back to the inputs.", title="Lineage."))
-    numbers = {"passed": audit["passed"], "of": audit["of"], "zero": 0, "lineage": sizes}
+    numbers = {"passed": audit["passed"], "of": audit["of"], "zero": 0, "verdicts": found, "lineage": sizes}
     return doc.section("audit", "Audit", sentence, parts, numbers=numbers)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 Facts = Mapping[str, Any]
 MOST_POINTS = 100.0
-REFERENCE = "reference"
+REFERENCE = "reference"  # the level of a variable without a column of its own
 LEAST_PART = 1e-9  # log odds; below, nothing is left to draw
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from osteorad.reporting import report as doc
-from osteorad.reporting.nomogram import LEAST_GAP, Nomogram, Variable, nice_ticks, nomogram_of, probability_ticks
+from osteorad.reporting.nomogram import (
+    LEAST_GAP,
+    REFERENCE,
+    Nomogram,
+    Variable,
+    nice_ticks,
+    nomogram_of,
+    probability_ticks,
+)
 from osteorad.reporting.wording import interval, percent, plain_name, plural
 
 Facts = Mapping[str, Any]
@@ -49,7 +57,7 @@ def _figure(drawn: Nomogram, part: Facts, variables: str, bundle: Facts, evaluat
         f"no test of its own; {known}, and that is what is known of it. "
         "It is no aid for treatment before it was tested elsewhere.",
         {
-            "variables": [_axis(entry, drawn) for entry in drawn.variables],
+            "variables": [_axis(entry, drawn, evaluation["table_one"]["rows"]) for entry in drawn.variables],
             "points": list(range(0, 101, 10)),
             "total": {"ticks": [t for t in nice_ticks(0, drawn.most, 8) if t <= drawn.most], "most": drawn.most},
             "probability": [{"p": p, "total": total} for p, total in probability_ticks(drawn)],
@@ -63,14 +71,26 @@ def _figure(drawn: Nomogram, part: Facts, variables: str, bundle: Facts, evaluat
     )
 
 
-def _axis(variable: Variable, drawn: Nomogram) -> dict[str, Any]:
+def _axis(variable: Variable, drawn: Nomogram, known: Sequence[Facts]) -> dict[str, Any]:
     if variable.levels:
-        marks = [{"value": level, "points": drawn.points(variable.name, level)} for level, _ in variable.levels]
+        named = _reference(variable, known)
+        marks = [
+            {"value": named if level == REFERENCE else level, "points": drawn.points(variable.name, level)}
+            for level, _ in variable.levels
+        ]
         return {"label": plain_name(variable.name), "levels": True, "marks": marks}
     values = nice_ticks(variable.low, variable.high)
     marks = [{"value": value, "points": drawn.points(variable.name, value)} for value in values]
     ends = [drawn.points(variable.name, value) for value in (variable.low, variable.high)]
     return {"label": plain_name(variable.name), "levels": False, "marks": _apart(marks), "ends": ends}
+
+
+def _reference(variable: Variable, known: Sequence[Facts]) -> str:
+    """The level without a column of its own, by name where it is the only one left in table 1."""
+    own = {level for level, _ in variable.levels}
+    name = variable.name.removeprefix("clinical.")
+    left = [str(row["level"]) for row in known if row["variable"] == name and str(row["level"]) not in own]
+    return left[0] if len(left) == 1 else REFERENCE
 
 
 def _apart(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:

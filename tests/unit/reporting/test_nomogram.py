@@ -104,6 +104,13 @@ def test_combined_model_is_drawn_else_the_clinical_one() -> None:
     assert "clinical model" in figure["title"]
 
 
+def test_the_level_without_a_column_has_its_name() -> None:
+    figure, _ = nomogram_part(bundle(), invented.evaluation())
+    assert figure is not None
+    axis = next(entry for entry in figure["data"]["variables"] if entry["label"] == "subtype")
+    assert [mark["value"] for mark in axis["marks"]] == ["luminal", "HER2", "triple-negative"]
+
+
 @pytest.mark.parametrize("given", [None, {"parts": {}}, {"parts": {"clinical": {"linear": None, "calibration": {}}}}])
 def test_why_there_is_no_nomogram_is_said(given: dict[str, Any] | None) -> None:
     figure, why = nomogram_part(given, invented.evaluation())
