@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from osteorad.modelling.learning.block import FloatArray, IntArray
 
@@ -22,21 +23,37 @@ def unit_columns(X: FloatArray) -> FloatArray:
 
 def ranks(X: FloatArray) -> FloatArray:
     """Average ranks within each column, for Spearman's correlation."""
-    ranked = np.empty_like(X)
-    for column in range(X.shape[1]):
-        _, inverse, counts = np.unique(X[:, column], return_inverse=True, return_counts=True)
-        last = np.cumsum(counts)
-        ranked[:, column] = (last - (counts - 1) / 2.0)[inverse]
-    return ranked
+    return np.asarray(stats.rankdata(X, axis=0), dtype=np.float64)
+
+
+def mann_whitney_p(X: FloatArray, outcome: IntArray) -> FloatArray:
+    """Two-sided P value of each column by the Mann-Whitney test: normal approximation, ties and continuity corrected.
+
+    1 for constant columns, and for all where there is one class only.
+    """
+    one = outcome == 1
+    if one.all() or not one.any() or not X.shape[1]:
+        return np.ones(X.shape[1])
+    p = stats.mannwhitneyu(X[one], X[~one], axis=0, method="asymptotic").pvalue
+    return np.where(np.isnan(p), 1.0, p)
+
+
+def most_relevant(X: FloatArray, outcome: IntArray) -> list[int]:
+    """Place of the column with the largest F statistic, for steps that nothing passes; empty without columns."""
+    if not X.shape[1]:
+        return []
+    return [int(np.argmax(np.minimum(f_scores(X, outcome), 1e12).round(DIGITS)))]
 
 
 def f_scores(X: FloatArray, outcome: IntArray) -> FloatArray:
-    """One-way F statistic of each column between the two classes; 0 for constant columns.
+    """One-way F statistic of each column between the two classes; 0 for constant columns, and where one class is alone.
 
     A column that separates the classes without any spread inside them gets infinity.
     """
     one = outcome == 1
     n = len(outcome)
+    if one.all() or not one.any():
+        return np.zeros(X.shape[1])
     groups = (X[one], X[~one])
     means = [group.mean(axis=0) for group in groups]
     grand = X.mean(axis=0)

@@ -30,6 +30,7 @@ from osteorad.modelling.learning.scorers import (
     of_lightgbm,
     of_xgboost,
 )
+from osteorad.modelling.statistics.firth import fit_firth
 from osteorad.modelling.statistics.metrics import logit
 
 __all__ = ["REGISTRY", "FittedModel", "ModelKind", "fit_model", "model_from_plain"]
@@ -98,6 +99,12 @@ def _fit_logistic(X: FloatArray, y: IntArray, config: Config, seed: int, trees: 
     # lbfgs leaves the intercept unpenalised; liblinear does not.
     model = LogisticRegression(C=config["C"], solver="lbfgs", max_iter=2000, tol=1e-8).fit(X, y)
     return _linear(model.coef_[0], model.intercept_[0])
+
+
+def _fit_firth(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
+    # Of columns that others explain, the first stay; so it is defined with more columns than rows, too.
+    fitted = fit_firth(X, y)
+    return _linear(fitted.coefficients, fitted.intercept)
 
 
 def _fit_svm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
@@ -182,6 +189,7 @@ _BOOSTING_GRID: tuple[dict[str, Any], ...] = ({"learning_rate": 0.05}, {"learnin
 
 REGISTRY: dict[str, ModelKind] = {
     "logistic": ModelKind(label="Logistic regression", grid=({"C": 0.1}, {"C": 1.0}), fit=_fit_logistic),
+    "firth": ModelKind(label="Logistic regression (Firth)", grid=({},), fit=_fit_firth),
     "svm": ModelKind(label="Support vector machine", grid=({"C": 0.5}, {"C": 5.0}), fit=_fit_svm, keeps_rows=True),
     "knn": ModelKind(label="Nearest neighbours", grid=_NEIGHBOUR_GRID, fit=_fit_knn, keeps_rows=True),
     "knn-weighted": ModelKind(

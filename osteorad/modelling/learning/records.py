@@ -171,14 +171,13 @@ def selection_table(run: Run, fits: Sequence[FoldFit]) -> pa.Table:
 def _selection_rows(run: Run, fit: FoldFit) -> Iterator[dict[str, Any]]:
     keys = run.keys(fit)
     used = set(fit.chosen_model.features)
-    seen: set[str] = set()
-    for step in fit.chain.steps:
-        for item in step.left:
-            seen.add(item.feature)
-            yield {**keys, "step": step.name, **_fate(item, used)}
+    # A step that keeps columns with a weight ranks them, and a later step may still drop one.
+    ended = {item.feature: (step.name, item) for step in fit.chain.steps for item in step.left}
+    for step_name, item in ended.values():
+        yield {**keys, "step": step_name, **_fate(item, used)}
     last = fit.chain.steps[-1].name if fit.chain.steps else ""
     for name in fit.train.columns:
-        if name not in seen:
+        if name not in ended:
             item = Left(feature=name, reason="below the last rank")
             yield {**keys, "step": last, **_fate(item, used)}
 

@@ -14,8 +14,16 @@ import numpy as np
 from osteorad.cohort.config import CorrelationSettings, Settings, Step
 from osteorad.errors import ConfigError, unknown_name
 from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, step_from_plain
-from osteorad.modelling.learning.steps_cleaning import fit_combat, fit_impute, fit_variance, fit_zscore
-from osteorad.modelling.learning.steps_filters import fit_correlation, fit_mrmr
+from osteorad.modelling.learning.steps_cleaning import (
+    fit_combat,
+    fit_icc,
+    fit_impute,
+    fit_pca,
+    fit_variance,
+    fit_zscore,
+)
+from osteorad.modelling.learning.steps_filters import fit_correlation, fit_mannwhitney, fit_mrmr
+from osteorad.modelling.learning.steps_weights import fit_elastic_net, fit_lasso, fit_lasso_logistic, fit_stability
 
 __all__ = ["REGISTRY", "Chain", "StepKind", "fit_chain", "looks_at_outcome", "split_supervised", "step_from_plain"]
 
@@ -35,10 +43,17 @@ class StepKind:
 REGISTRY: dict[str, StepKind] = {
     "impute": StepKind(fit=fit_impute, supervised=False, takes_missing=True),
     "variance": StepKind(fit=fit_variance, supervised=False),
+    "icc": StepKind(fit=fit_icc, supervised=False, takes_missing=True),
     "combat": StepKind(fit=fit_combat, supervised=False),
     "zscore": StepKind(fit=fit_zscore, supervised=False),
+    "mannwhitney": StepKind(fit=fit_mannwhitney, supervised=True),
     "correlation": StepKind(fit=fit_correlation, supervised=False),
+    "pca": StepKind(fit=fit_pca, supervised=False),
     "mrmr": StepKind(fit=fit_mrmr, supervised=True),
+    "lasso": StepKind(fit=fit_lasso, supervised=True),
+    "lasso-logistic": StepKind(fit=fit_lasso_logistic, supervised=True),
+    "elastic-net": StepKind(fit=fit_elastic_net, supervised=True),
+    "stability": StepKind(fit=fit_stability, supervised=True),
 }
 
 

@@ -1,16 +1,28 @@
-"""Steps that do not look at the outcome: fill, drop what says nothing or cannot be repeated, harmonise, scale."""
+"""Steps that do not look at the outcome: fill, drop what says nothing or cannot be repeated, harmonise, scale, mix."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 
-from osteorad.cohort.config import CombatSettings, ImputeSettings, Settings, VarianceSettings, ZscoreSettings
+from osteorad.cohort.config import (
+    CombatSettings,
+    IccSettings,
+    ImputeSettings,
+    PcaSettings,
+    Settings,
+    VarianceSettings,
+    ZscoreSettings,
+)
 from osteorad.errors import ConfigError
-from osteorad.modelling.learning.block import Block, FittedStep, Left, named, others
+from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, IntArray, Left, named, others
 from osteorad.modelling.learning.combat import fit_combat as harmonise
+from osteorad.modelling.learning.filters import DIGITS
+from osteorad.modelling.statistics.icc import icc_two
+
+LEAST_PAIRS = 3  # rows by both readers, for an ICC with an interval
 
 
 def fit_impute(block: Block, settings: Settings) -> FittedStep:
@@ -63,6 +75,60 @@ def fit_variance(block: Block, settings: Settings) -> FittedStep:
     )
 
 
+def fit_icc(block: Block, settings: Settings) -> FittedStep:
+    """Keep columns on which two readers agree, by the ICC over the training rows that both of them drew.
+
+    A column whose ICC cannot be computed leaves too; so none may stay.
+    Raises ConfigError without a second reader.
+    """
+    settings = cast(IccSettings, settings)
+    if block.second is None:
+        raise ConfigError("recipe: steps: 'icc' compares two readers: name the second mask set under second_set.")
+    trace = block.trace()
+    estimate, lower, pairs = _agreement(block.X, block.second, settings.form)
+    bound = lower if settings.bound == "lower" else estimate
+    keep = np.flatnonzero(bound.round(DIGITS) > settings.least)
+    gone = [_disagrees(block.columns[at], float(bound[at]), int(pairs[at]), settings) for at in others(block, keep)]
+    return FittedStep(
+        name="icc",
+        settings=settings.model_dump(),
+        trace=trace,
+        columns=named(block, keep),
+        index=keep,
+        record={
+            "dropped": len(gone),
+            "rows_of_both": int(pairs.max(initial=0)),
+            "bounds": [float(value) for value in bound[keep].round(DIGITS)],
+        },
+        left=tuple(gone),
+    )
+
+
+def _agreement(
+    first: FloatArray, second: FloatArray, form: Literal["1,1", "A,1", "C,1"]
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """ICC, its lower bound and the rows with both readings, of each column; NaN under LEAST_PAIRS rows."""
+    both = ~(np.isnan(first) | np.isnan(second))
+    estimate, lower = np.full(first.shape[1], np.nan), np.full(first.shape[1], np.nan)
+    patterns, of_column = np.unique(both, axis=1, return_inverse=True)
+    for at, rows in enumerate(patterns.T):
+        if rows.sum() >= LEAST_PAIRS:
+            columns = np.flatnonzero(of_column.ravel() == at)
+            found = icc_two(first[np.ix_(rows, columns)], second[np.ix_(rows, columns)], form)
+            estimate[columns], lower[columns] = found.estimate, found.lower
+    return estimate, lower, both.sum(axis=0)
+
+
+def _disagrees(name: str, bound: float, pairs: int, settings: IccSettings) -> Left:
+    """Why a column does not stay."""
+    if pairs < LEAST_PAIRS:
+        return Left(feature=name, reason=f"ICC: {pairs} training rows by both readers")
+    if np.isnan(bound):
+        return Left(feature=name, reason="ICC: no spread between training rows")
+    what = "lower bound of the ICC" if settings.bound == "lower" else "ICC"
+    return Left(feature=name, reason=f"{what} {bound:.3f}", score=bound)
+
+
 def fit_combat(block: Block, settings: Settings) -> FittedStep:
     """Bring sites together; a reference without training rows gives way to the common mean.
 
@@ -109,4 +175,34 @@ def fit_zscore(block: Block, settings: Settings) -> FittedStep:
         scale=np.where(scale > 0, scale, 1.0),
         clip=settings.clip,
         record={"columns_without_spread": int((scale == 0).sum())},
+    )
+
+
+def fit_pca(block: Block, settings: Settings) -> FittedStep:
+    """Replace columns by principal components, the largest first, until they keep the share of variance asked for.
+
+    A component's largest loading is positive, so that its sign is the same everywhere.
+    """
+    settings = cast(PcaSettings, settings)
+    trace = block.trace()
+    centre = block.X.mean(axis=0) if len(block.columns) else np.zeros(0)
+    _, size, loadings = np.linalg.svd(block.X - centre, full_matrices=False)
+    variance = size**2
+    real = int((size > 1e-10 * size.max(initial=0.0)).sum())
+    share = np.cumsum(variance[:real]) / max(float(variance[:real].sum()), np.finfo(float).tiny)
+    count = min(int((share.round(DIGITS) < settings.share).sum()) + 1, real, settings.most)
+    mix = loadings[:count].T
+    largest = np.abs(mix).round(DIGITS).argmax(axis=0) if count else np.zeros(0, dtype=np.intp)
+    mix = mix * np.sign(mix[largest, np.arange(count)])
+    return FittedStep(
+        name="pca",
+        settings=settings.model_dump(),
+        trace=trace,
+        columns=tuple(f"pc-{number:02d}" for number in range(1, count + 1)),
+        index=np.arange(len(block.columns)),
+        centre=centre,
+        scale=np.ones(len(block.columns)),
+        mix=mix,
+        record={"components": count, "shares": np.diff(share[:count], prepend=0.0).tolist()},
+        left=tuple(Left(feature=name, reason="mixed into components") for name in block.columns),
     )

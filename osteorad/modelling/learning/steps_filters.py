@@ -6,9 +6,10 @@ from typing import cast
 
 import numpy as np
 
-from osteorad.cohort.config import CorrelationSettings, MrmrSettings, Settings
-from osteorad.modelling.learning.block import Block, FittedStep, Left, named
-from osteorad.modelling.learning.filters import f_scores, mrmr, ranks, redundant
+from osteorad.cohort.config import CorrelationSettings, MannWhitneySettings, MrmrSettings, Settings
+from osteorad.modelling.learning.block import Block, FittedStep, Left, named, others
+from osteorad.modelling.learning.filters import DIGITS, f_scores, mann_whitney_p, most_relevant, mrmr, ranks, redundant
+from osteorad.modelling.statistics.multiplicity import benjamini_hochberg
 
 
 def fit_correlation(block: Block, settings: Settings) -> FittedStep:
@@ -32,6 +33,35 @@ def fit_correlation(block: Block, settings: Settings) -> FittedStep:
         columns=named(block, keep),
         index=keep,
         record={"dropped": len(gone), "method": settings.method, "kept_first": settings.keep},
+        left=tuple(gone),
+    )
+
+
+def fit_mannwhitney(block: Block, settings: Settings) -> FittedStep:
+    """Keep columns that differ between the classes (Mann and Whitney 1947), by P value or false discovery rate.
+
+    Where none passes, the column with the largest F statistic stays alone, and the record says so.
+    """
+    settings = cast(MannWhitneySettings, settings)
+    trace = block.trace()
+    p = mann_whitney_p(block.X, block.outcome)
+    if settings.adjust == "bh" and len(p):
+        p = benjamini_hochberg(p.tolist())
+    keep = np.flatnonzero(p.round(DIGITS) <= settings.p)
+    alone = not len(keep)
+    if alone:
+        keep = np.asarray(most_relevant(block.X, block.outcome), dtype=np.intp)
+    what = "false discovery rate" if settings.adjust == "bh" else "P"
+    gone = [
+        Left(feature=block.columns[at], reason=f"{what} {p[at]:.3f}", score=float(p[at])) for at in others(block, keep)
+    ]
+    return FittedStep(
+        name="mannwhitney",
+        settings=settings.model_dump(),
+        trace=trace,
+        columns=named(block, keep),
+        index=keep,
+        record={"dropped": len(gone), "adjust": settings.adjust, "none_passed": alone},
         left=tuple(gone),
     )
 
