@@ -53,10 +53,13 @@ def sample_key(cohort: str, patient: str, session: str, roi: str, lesion: int) -
     return digest([cohort, patient, session, roi, int(lesion)])
 
 
-def rows_hash(rows: Sequence[str], values: bytes) -> str:
-    """Hash of what a step was fitted on: the names of its rows in order, and the bytes of the array fitted."""
+def rows_hash(rows: Sequence[str], *values: bytes | memoryview) -> str:
+    """Hash of what a step was fitted on: the names of its rows in order, and the bytes of the arrays fitted."""
     head = "\n".join(rows).encode()
-    return sha256_bytes(len(head).to_bytes(8, "big") + head + values)[:32]
+    found = hashlib.sha256(len(head).to_bytes(8, "big") + head)
+    for part in values:
+        found.update(part)
+    return found.hexdigest()[:32]
 
 
 @cache

@@ -96,13 +96,15 @@ class FittedStep:
         sites : of each row, empty text where unknown; none given: all unknown.
         Raises AnalysisRefused where sites are harmonised, one has no training rows, and the recipe refuses such.
         """
-        out = X[:, self.index]
-        if self.fill is not None:
-            out = np.where(np.isnan(out), self.fill, out)
+        all_columns = len(self.index) == X.shape[1] and np.array_equal(self.index, np.arange(X.shape[1]))
+        out = X if all_columns else X[:, self.index]
+        if self.fill is not None and (missing := np.isnan(out)).any():
+            out = np.where(missing, self.fill, out)
         if self.harmony is not None:
             out = self.harmony.adjust(out, sites)
         if self.centre is not None and self.scale is not None:
-            out = (out - self.centre) / self.scale
+            out = out - self.centre
+            out /= self.scale
         if self.clip is not None:
             out = np.clip(out, -self.clip, self.clip)
         if self.mix is not None:
@@ -154,10 +156,11 @@ def fit_hash(samples: Sequence[str], *arrays: NDArray[Any]) -> str:
     """Hash of row names and of the arrays fitted, as float64; NaN has one bit pattern."""
     parts = []
     for array in arrays:
-        values = np.array(array, dtype="<f8")
-        values[np.isnan(values)] = np.nan
-        parts.append(values.tobytes())
-    return rows_hash(samples, b"".join(parts))
+        values = np.ascontiguousarray(array, dtype="<f8")
+        if (missing := np.isnan(values)).any():
+            values = np.where(missing, np.nan, values)
+        parts.append(values.data)
+    return rows_hash(samples, *parts)
 
 
 def named(block: Block, places: Iterable[int]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from osteorad.modelling.learning.block import FloatArray, IntArray
 
 BLOCK = 512  # columns compared at a time: no columns x columns matrix is ever made
 DIGITS = 10  # ties are ties on every machine
+MARGIN = 1e-4  # of |r|: far more than single precision can err
 
 
 def unit_columns(X: FloatArray) -> FloatArray:
@@ -68,31 +69,42 @@ def redundant(X: FloatArray, order: Sequence[int], threshold: float) -> tuple[li
     """Go through columns in `order`; keep one if its |r| with every column kept before is at most `threshold`.
 
     X : ranks for Spearman. Returns places kept, in `order`, and dropped place -> (place of a kept column that it
-    correlates with too much, r). Work goes by blocks, so memory grows with columns x BLOCK only.
+    correlates with too much, r). Work goes by blocks, so memory grows with columns x BLOCK only. Blocks are compared in
+    single precision; what comes near the threshold is computed again in double precision and decides.
     """
     unit = unit_columns(X)
+    rough = np.empty((len(order), len(X)), dtype=np.float32)  # the columns kept, a row each
     kept: list[int] = []
     dropped: dict[int, tuple[int, float]] = {}
     for start in range(0, len(order), BLOCK):
         places = np.asarray(order[start : start + BLOCK])
-        block = unit[:, places]
-        before = unit[:, kept].T @ block if kept else np.zeros((1, len(places)))
-        most = np.argmax(np.abs(before), axis=0)
-        seen = np.abs(before).max(axis=0).round(DIGITS) > threshold
-        inside = block.T @ block
+        block = np.ascontiguousarray(unit[:, places].T)
+        near = np.abs(block.astype(np.float32) @ rough[: len(kept)].T)
+        most = near.max(axis=1, initial=0.0)
+        inside = block @ block.T
         new: list[int] = []
         for at, place in enumerate(places.tolist()):
-            if seen[at]:
-                dropped[place] = (kept[most[at]], float(before[most[at], at]))
-                continue
-            partners = inside[new, at]
-            near = int(np.argmax(np.abs(partners))) if new else 0
-            if new and round(float(abs(partners[near])), DIGITS) > threshold:
-                dropped[place] = (int(places[new[near]]), float(partners[near]))
-            else:
-                new.append(at)
+            if most[at] > threshold - MARGIN:
+                close = [kept[one] for one in np.flatnonzero(near[at] > most[at] - MARGIN)]
+                partner, r = _nearest(close, unit[:, close].T @ block[at])
+                if round(abs(r), DIGITS) > threshold:
+                    dropped[place] = (partner, r)
+                    continue
+            if new:
+                partner, r = _nearest(new, inside[new, at])
+                if round(abs(r), DIGITS) > threshold:
+                    dropped[place] = (int(places[partner]), r)
+                    continue
+            new.append(at)
+        rough[len(kept) : len(kept) + len(new)] = block[new]
         kept += [int(places[at]) for at in new]
     return kept, dropped
+
+
+def _nearest(places: Sequence[int], r: FloatArray) -> tuple[int, float]:
+    """The place with the largest |r|, the earlier one at a tie; and r."""
+    best = int(np.argmax(np.abs(r).round(DIGITS)))
+    return places[best], float(r[best])
 
 
 def mrmr(

@@ -69,27 +69,30 @@ def fit_random_forest(X: FloatArray, outcome: IntArray, *, trees: int, max_featu
 
     X : shape (rows, columns).
     """
-    rng = np.random.RandomState(seed)
-    rows = len(outcome)
-    draws = []
-    for tree_seed in rng.randint(2**31 - 1, size=trees):
-        weight = np.bincount(rng.randint(rows, size=rows), minlength=rows).astype(np.float64)
-        draws.append((DecisionTreeRegressor(max_features=max_features, random_state=tree_seed), weight))
-    return _grow(draws, X, outcome)
+    rng, rows = np.random.RandomState(seed), len(outcome)
+    weights = [np.bincount(rng.randint(rows, size=rows), minlength=rows).astype(np.float64) for _ in range(trees)]
+    # One generator for all trees: to make one takes a fifth of the time of a tree.
+    grown = [DecisionTreeRegressor(max_features=max_features, random_state=rng) for _ in range(trees)]
+    return _grow(grown, weights, X, outcome)
 
 
 def fit_extra_trees(X: FloatArray, outcome: IntArray, *, trees: int, max_features: str | float, seed: int) -> Forest:
     """Extremely randomised trees (Geurts 2006): all rows, random cut points, unpruned. As `fit_random_forest`."""
-    seeds = np.random.RandomState(seed).randint(2**31 - 1, size=trees)
-    draws = [(ExtraTreeRegressor(max_features=max_features, random_state=one), None) for one in seeds]
-    return _grow(draws, X, outcome)
+    rng = np.random.RandomState(seed)
+    grown = [ExtraTreeRegressor(max_features=max_features, random_state=rng) for _ in range(trees)]
+    return _grow(grown, [None] * trees, X, outcome)
 
 
-def _grow(draws: Sequence[tuple[DecisionTreeRegressor, FloatArray | None]], X: FloatArray, outcome: IntArray) -> Forest:
+def _grow(
+    trees: Sequence[DecisionTreeRegressor], weights: Sequence[FloatArray | None], X: FloatArray, outcome: IntArray
+) -> Forest:
     X32 = np.ascontiguousarray(X, dtype=np.float32)
     y = np.ascontiguousarray(outcome, dtype=np.float64)
     with config_context(assume_finite=True, skip_parameter_validation=True):
-        grown = [tree.fit(X32, y, sample_weight=weight, check_input=False).tree_ for tree, weight in draws]
+        grown = [
+            tree.fit(X32, y, sample_weight=weight, check_input=False).tree_
+            for tree, weight in zip(trees, weights, strict=True)
+        ]
     counts = np.array([tree.node_count for tree in grown])
     roots = np.concatenate([[0], np.cumsum(counts)[:-1]])
     before = np.repeat(roots, counts)

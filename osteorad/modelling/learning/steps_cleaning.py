@@ -6,6 +6,7 @@ import hashlib
 from typing import Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from osteorad.cohort.config import (
     CombatSettings,
@@ -39,10 +40,18 @@ def fit_impute(block: Block, settings: Settings) -> FittedStep:
         trace=trace,
         columns=named(block, keep),
         index=keep,
-        fill=np.nanmedian(block.X[:, keep], axis=0) if len(keep) else np.zeros(0),
+        fill=_medians(block.X[:, keep], np.asarray(missing[:, keep].any(axis=0))),
         record={"values_missing": int(missing.sum()), "columns_filled": filled, "columns_empty": len(gone)},
         left=tuple(gone),
     )
+
+
+def _medians(X: FloatArray, incomplete: NDArray[np.bool_]) -> FloatArray:
+    """Median of the values that each column has; columns without gaps take the quicker way."""
+    found = np.empty(X.shape[1])
+    found[~incomplete] = np.median(np.ascontiguousarray(X[:, ~incomplete].T), axis=1)
+    found[incomplete] = np.nanmedian(X[:, incomplete], axis=0)
+    return found
 
 
 def fit_variance(block: Block, settings: Settings) -> FittedStep:

@@ -72,11 +72,9 @@ def test_logistic_leaves_the_intercept_alone():
 
 def test_forest_of_node_arrays_scores_as_its_trees_do():
     found = fit_random_forest(X, Y, trees=20, max_features=0.5, seed=3)
-    trees = []
     rng = np.random.RandomState(3)
-    for seed in rng.randint(2**31 - 1, size=20):
-        weight = np.bincount(rng.randint(60, size=60), minlength=60).astype(float)
-        trees.append(DecisionTreeRegressor(max_features=0.5, random_state=seed).fit(X, Y, sample_weight=weight))
+    weights = [np.bincount(rng.randint(60, size=60), minlength=60).astype(float) for _ in range(20)]
+    trees = [DecisionTreeRegressor(max_features=0.5, random_state=rng).fit(X, Y, sample_weight=w) for w in weights]
     assert found.probability(NEW) == pytest.approx(np.mean([tree.predict(NEW) for tree in trees], axis=0), abs=1e-12)
 
 
