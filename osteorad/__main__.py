@@ -53,9 +53,25 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="write the JSON schemas, the reference and the glossary")
     schema.set_defaults(command=_schema)
 
-    for command in (check, new, schema):
+    table = commands.add_parser("audit-table", help="say which integer counts can stand behind published results")
+    table.add_argument("table", type=Path, metavar="CSV", help="a row a model: sensitivity, specificity, accuracy, ...")
+    table.add_argument(
+        "--positives", type=_count, metavar="N", help="size of the positive class, if no column tells it"
+    )
+    table.add_argument("--negatives", type=_count, metavar="N", help="size of the negative class")
+    table.add_argument("--digits", type=_count, metavar="D", help="digits printed, where zeros at the end were lost")
+    table.add_argument("--most", type=_count, default=400, metavar="N", help="largest class tried (default: 400)")
+    table.set_defaults(command=_audit_table)
+
+    for command in (check, new, schema, table):
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("wanted a whole number, 1 or more")
+    return int(text)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -99,6 +115,15 @@ def _schema(options: argparse.Namespace) -> int:
         print(json.dumps({"ok": True, "written": written}, indent=1))
     else:
         print("\n".join(f"written: {path}" for path in written) or "nothing to write")
+    return 0
+
+
+def _audit_table(options: argparse.Namespace) -> int:
+    from osteorad.modelling.audit_table import audit_rows, lines, read_rows
+
+    rows = read_rows(options.table, positives=options.positives, negatives=options.negatives, digits=options.digits)
+    found = audit_rows(rows, most=options.most)
+    print(json.dumps(found, indent=1) if options.json else "\n".join(lines(found)))
     return 0
 
 
