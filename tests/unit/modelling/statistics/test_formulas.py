@@ -163,6 +163,18 @@ def test_tests_of_scipy_equal_those_of_r(asah, reference):
     assert stats.binomtest(1, 7).pvalue == pytest.approx(want["mcnemar_exact_b6_c1"])
 
 
+def test_tests_of_a_2_by_2_table_equal_those_of_r(reference):
+    """Lu 2025, table 1: malignant and benign lesions in training (140, 78) and test (65, 29)."""
+    want = reference("tests")["lu2025_pathology"]
+    counts = np.array([[65, 29], [140, 78]])
+    plain = stats.chi2_contingency(counts, correction=False)
+    assert (plain.statistic, plain.pvalue) == pytest.approx((want["chisq_nocorr"], want["p_nocorr"]), rel=1e-10)
+    assert stats.chi2_contingency(counts).pvalue == pytest.approx(want["p_yates"], rel=1e-10)
+    assert stats.fisher_exact(counts).pvalue == pytest.approx(want["fisher_p"], rel=1e-9)
+    # R's fisher.test stops its search for the odds ratio at 1.2e-4 (uniroot); scipy's solves the equation
+    assert stats.contingency.odds_ratio(counts).statistic == pytest.approx(want["or_cond"], abs=1.2e-4)
+
+
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=20), st.floats(0.01, 1), st.integers(0, 99))
 def test_threshold_reaches_its_sensitivity_and_the_next_one_does_not(values, wanted, seed):
     score = np.array(values, dtype=float)
