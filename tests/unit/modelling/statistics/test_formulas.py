@@ -139,6 +139,8 @@ def test_hosmer_lemeshow_by_hand():
     found = hosmer_lemeshow(outcome, probability, groups=2)
     assert found.chi2 == pytest.approx(0.4**2 / (3 * 0.2 * 0.8) + 1.2**2 / (3 * 0.6 * 0.4))
     assert [group.n for group in found.groups] == [3, 3]
+    on_the_cut = hosmer_lemeshow(outcome, np.array([0.2, 0.2, 0.4, 0.4, 0.6, 0.6]), groups=2)
+    assert [group.n for group in on_the_cut.groups] == [4, 2]  # a probability at the cut belongs to the lower group
 
 
 def test_hosmer_lemeshow_does_not_exist_for_one_group_or_certain_risks():
@@ -173,6 +175,14 @@ def test_tests_of_a_2_by_2_table_equal_those_of_r(reference):
     assert stats.fisher_exact(counts).pvalue == pytest.approx(want["fisher_p"], rel=1e-9)
     # R's fisher.test stops its search for the odds ratio at 1.2e-4 (uniroot); scipy's solves the equation
     assert stats.contingency.odds_ratio(counts).statistic == pytest.approx(want["or_cond"], abs=1.2e-4)
+
+
+def test_a_sensitivity_that_is_just_reached_is_reached():
+    score = np.arange(1.0, 11.0)
+    outcome = np.ones(10, dtype=int)
+    assert threshold_at_sensitivity(outcome, score, 0.9) == 1.5  # 9 of 10
+    assert threshold_at_sensitivity(outcome, score, 0.91) == 1.0
+    assert threshold_at_sensitivity(outcome, score, 0.3) == 7.5
 
 
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=20), st.floats(0.01, 1), st.integers(0, 99))

@@ -132,6 +132,7 @@ def test_accuracy_near_99_demands_that_specificity():
 
 def test_auc_bounds_of_one_operating_point():
     assert checks(row(auc="0.562", sensitivity="0.750", specificity="0.750")) == []  # 0.5625 is the least
+    assert checks(row(auc="0.9376", sensitivity="0.750", specificity="0.750")) == []  # 0.9375 is the most, rounded
     assert checks(row(auc="0.550", sensitivity="0.750", specificity="0.750")) == ["auc_bounds"]
     assert checks(row(auc="0.950", sensitivity="0.750", specificity="0.750")) == ["auc_bounds"]
 
