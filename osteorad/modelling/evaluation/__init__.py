@@ -10,7 +10,8 @@ Frame
                 measured figures ('95 % interval; covers 86 to 93 % in simulations'), setting says of what simulations.
                 Keys: nadeau-bengio, patient-bootstrap, delong, obuchowski, wilson
     counts      patients, samples, sample_events, most_samples (largest number of samples of a patient), events,
-                non_events, minority, minority_needed, repeats, folds, fits; events and minority are of patients
+                non_events, tested_patients, tested_events (of any test part: all but in a hold-out), minority (of
+                tested patients), minority_needed, repeats, folds, fits; events and minority are of patients
 
 Performance (from predictions.parquet alone)
     primary     measured + se, df, n_folds, method, formula, estimand, coverage, interval, headline (bool),
@@ -20,7 +21,7 @@ Performance (from predictions.parquet alone)
                 metabolic, volume, site, prevalence as far as they were run
     differences [{of, against, estimate, low, high, se, df, p, p_holm, verdict (better | worse | not_shown), method}];
                 `of` radiomics, or combined in the row combined against clinical. AUC within folds, paired
-    multiplicity {method 'Holm', comparisons: how many rows, level 0.05}
+    multiplicity {method 'Holm', comparisons: rows with a P value, level 0.05}
     roc         fpr [], tpr [], low [], high [], auc measured, label, bootstrap, bootstrap_used, within_folds []
     calibration slope, intercept, in_the_large, brier, scaled_brier, ici: each measured (ici without limits, because no
                 interval of it covers); curve [{predicted, observed}],

@@ -53,7 +53,7 @@ def _beats(difference: Mapping[str, Any] | None) -> str:
 
 def _too_few(evaluation: Mapping[str, Any]) -> list[str]:
     counts, primary = evaluation["counts"], evaluation["primary"]
-    scarce = "events" if counts["events"] <= counts["non_events"] else "patients without the event"
+    scarce = "events" if counts["minority"] == counts["tested_events"] else "patients without the event"
     first = f"Too few {scarce}: {counts['minority']} of {counts['minority_needed']}. No AUC is given as an answer."
     if evaluation["procedure"] == "external":
         return [first, f"The frozen model ran on {counts['patients']} patients with an AUC of {_with_range(primary)}."]
@@ -80,10 +80,11 @@ def _headline(evaluation: Mapping[str, Any]) -> str:
     counts, primary = evaluation["counts"], evaluation["primary"]
     whose = "of the frozen model in this cohort " if evaluation["procedure"] == "external" else ""
     known = "(no interval)" if primary["low"] is None else f"(95 % interval {_range(primary)})"
+    whom = "patients" if counts["tested_patients"] == counts["patients"] else "patients of the test parts"
     samples = f" ({counts['samples']} lesions)" if evaluation["unit"] == "lesion" else ""
     return (
         f"AUC {_two(primary['estimate'])} {known} {whose}for {evaluation['outcome_label']}, "
-        f"from {counts['events']} events in {counts['patients']} patients{samples}."
+        f"from {counts['tested_events']} events in {counts['tested_patients']} {whom}{samples}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -43,9 +43,14 @@ def auc_interval(table: pa.Table, share: float | None) -> tuple[Interval, str]:
     if share is not None and len(folds) > 1:
         return _within(nadeau_bengio(known, test_share=share), 0.0), NADEAU_BENGIO
     test = tested(table)
-    clusters = test["patient"].to_pylist()
-    kind = DELONG if len(set(clusters)) == len(clusters) else OBUCHOWSKI
-    return clustered_auc(test["outcome"].to_numpy(), test["score"].to_numpy(), clusters), kind
+    outcome, score = test["outcome"].to_numpy(), test["score"].to_numpy()
+    return clustered_auc(outcome, score, test["patient"].to_pylist()), _kind_of_one_part(table)
+
+
+def _kind_of_one_part(table: pa.Table) -> str:
+    """DeLong's interval, or Obuchowski's where patients have several test rows."""
+    patients = tested(table)["patient"].to_pylist()
+    return DELONG if len(set(patients)) == len(patients) else OBUCHOWSKI
 
 
 def _within(interval: Interval, least: float) -> Interval:
@@ -120,6 +125,11 @@ def declared_pairs(table: pa.Table, comparisons: Sequence[str]) -> list[tuple[st
     return pairs
 
 
+def multiplicity(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the P values of differences were adjusted, and over how many."""
+    return {"method": "Holm", "comparisons": sum(row["p"] is not None for row in rows), "level": ALPHA}
+
+
 def differences(table: pa.Table, pairs: Sequence[tuple[str, str]], share: float | None) -> list[dict[str, Any]]:
     """Paired differences of AUC, with P values as they are and after Holm over all pairs.
 
@@ -142,7 +152,7 @@ def _difference(table: pa.Table, of: str, against: str, share: float | None) -> 
         kind = NADEAU_BENGIO
     else:
         interval, p = _on_one_part(first, second)
-        kind = OBUCHOWSKI
+        kind = _kind_of_one_part(first)
     return {
         "of": of,
         "against": against,

@@ -6,7 +6,7 @@ what is missing, and the levels of subgroups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,11 +19,11 @@ from osteorad.modelling.evaluation.bootstrap import draw_weights
 from osteorad.modelling.evaluation.calibration import calibration
 from osteorad.modelling.evaluation.characteristics import missing_values, table_one
 from osteorad.modelling.evaluation.comparison import (
-    ALPHA,
     auc_interval,
     declared_pairs,
     differences,
     model_rows,
+    multiplicity,
     procedure_label,
 )
 from osteorad.modelling.evaluation.confusion import confusion, waterfall
@@ -86,7 +86,10 @@ def evaluate(tables: Tables, *, recipe: Recipe, settings: Analysis, analysis: st
     weights = draw_weights(facts["patients"], recipe.bootstrap, seed_from(f"{analysis}/bootstrap"))
     pairs = declared_pairs(table, recipe.comparisons)
     main = primary(chosen, share, recipe.splits.kind, headline=facts["minority"] >= LEAST_EVENTS)
-    by_lesion = recipe.unit == "lesion"
+    compared = differences(table, pairs, share)
+    patients = None
+    if recipe.unit == "lesion":
+        patients = patient_level(repeats, weights, aggregate=recipe.aggregate, share=share, lesion_auc=main["estimate"])
     result: dict[str, Any] = {
         "cohort": settings.cohort,
         "analysis": analysis,
@@ -95,13 +98,13 @@ def evaluate(tables: Tables, *, recipe: Recipe, settings: Analysis, analysis: st
         "split": recipe.splits.kind,
         "level": LEVEL,
         "outcome_label": settings.outcome_label,
-        "intervals": described(dict.fromkeys((NADEAU_BENGIO, main["interval"], PATIENT_BOOTSTRAP, WILSON))),
+        "intervals": intervals_of(main, patients),
         "counts": facts,
         "too_few_events": facts["minority"] < LEAST_EVENTS,
         "primary": main,
         "models": model_rows(table, share),
-        "differences": differences(table, pairs, share),
-        "multiplicity": {"method": "Holm", "comparisons": len(pairs), "level": ALPHA},
+        "differences": compared,
+        "multiplicity": multiplicity(compared),
         "roc": {**roc_curve(repeats, weights), "within_folds": fold_roc(chosen)},
         "calibration": calibration(repeats, weights),
         "decision": decision(table, chosen, pairs, weights, recipe.decision_thresholds),
@@ -114,7 +117,7 @@ def evaluate(tables: Tables, *, recipe: Recipe, settings: Analysis, analysis: st
             minimum=recipe.subgroup_minimum,
         ),
         "waterfall": waterfall(repeats[0]),
-        "patient_level": _patients(repeats, weights, recipe, share, main["estimate"]) if by_lesion else None,
+        "patient_level": patients,
         "controls": controls(nested, share),
         "published": published(tables.predictions, recipe.published, main["estimate"]),
         "selection": selection_frequency(tables.selection.filter(pc.field("procedure") == "nested")),
@@ -164,10 +167,12 @@ def decision(
     return decision_curves(curves, drawn, thresholds, weights)
 
 
-def _patients(
-    repeats: Sequence[TestRows], weights: FloatArray, recipe: Recipe, share: float, lesion_auc: float | None
-) -> dict[str, Any]:
-    return patient_level(repeats, weights, aggregate=recipe.aggregate, share=share, lesion_auc=lesion_auc)
+def intervals_of(main: Mapping[str, Any], patients: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The kinds of interval that stand in an evaluation."""
+    kinds = [main["interval"], PATIENT_BOOTSTRAP, WILSON]
+    if patients is not None:
+        kinds.append(patients["auc"]["interval"])
+    return described(dict.fromkeys(kinds))
 
 
 def sample_facts(tables: Tables, *, recipe: Recipe, analysis: str) -> dict[str, Any]:

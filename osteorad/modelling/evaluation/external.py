@@ -13,10 +13,9 @@ from osteorad.modelling.evaluation.answer import answer
 from osteorad.modelling.evaluation.bootstrap import draw_weights
 from osteorad.modelling.evaluation.calibration import calibration
 from osteorad.modelling.evaluation.characteristics import missing_values, table_one
-from osteorad.modelling.evaluation.comparison import ALPHA, declared_pairs, differences, model_rows
+from osteorad.modelling.evaluation.comparison import declared_pairs, differences, model_rows, multiplicity
 from osteorad.modelling.evaluation.confusion import confusion, waterfall
-from osteorad.modelling.evaluation.coverage import PATIENT_BOOTSTRAP, WILSON, described
-from osteorad.modelling.evaluation.evaluate import LEAST_EVENTS, decision, primary
+from osteorad.modelling.evaluation.evaluate import LEAST_EVENTS, decision, intervals_of, primary
 from osteorad.modelling.evaluation.patient_level import patient_level
 from osteorad.modelling.evaluation.roc import roc_curve
 from osteorad.modelling.evaluation.rows import TestRows, counts, of_variables, rows_of
@@ -56,6 +55,7 @@ def evaluate_external(
     weights = draw_weights(facts["patients"], recipe.bootstrap, seed_from(f"{analysis}/bootstrap"))
     pairs = declared_pairs(predictions, recipe.comparisons)
     main = primary(chosen, None, "external", headline=facts["minority"] >= LEAST_EVENTS)
+    compared = differences(predictions, pairs, None)
     patients = None
     if recipe.unit == "lesion":
         patients = patient_level(repeats, weights, aggregate=recipe.aggregate, share=None, lesion_auc=main["estimate"])
@@ -67,13 +67,13 @@ def evaluate_external(
         "split": "external",
         "level": LEVEL,
         "outcome_label": settings.outcome_label,
-        "intervals": described((main["interval"], PATIENT_BOOTSTRAP, WILSON)),
+        "intervals": intervals_of(main, patients),
         "counts": facts,
         "too_few_events": facts["minority"] < LEAST_EVENTS,
         "primary": main,
         "models": model_rows(predictions, None),
-        "differences": differences(predictions, pairs, None),
-        "multiplicity": {"method": "Holm", "comparisons": len(pairs), "level": ALPHA},
+        "differences": compared,
+        "multiplicity": multiplicity(compared),
         "roc": {**roc_curve(repeats, weights), "within_folds": []},
         "calibration": calibration(repeats, weights),
         "decision": decision(predictions, chosen, pairs, weights, recipe.decision_thresholds),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -156,27 +156,34 @@ def _cuts(table: pa.Table) -> dict[tuple[int, int], float]:
 def counts(table: pa.Table, least: int) -> dict[str, int]:
     """How much an analysis rests on; events are patients with any sample with outcome 1.
 
-    least : patients of the rarer class that an AUC needs as a headline.
+    Tested are patients of any test part: all of them but in a hold-out. least : tested patients of the rarer class
+    that an AUC needs as a headline.
     """
-    names = ("patient", "sample", "outcome")
-    events: dict[str, int] = {}
-    samples: dict[str, tuple[str, int]] = {}
-    for patient, sample, outcome in zip(*(table[name].to_pylist() for name in names), strict=True):
-        events[patient] = max(events.get(patient, 0), outcome)
-        samples[sample] = (patient, outcome)
-    owners: list[Any] = [patient for patient, _ in samples.values()]
-    count = sum(events.values())
+    everybody, test = _events(table, "patient"), _events(tested(table), "patient")
+    samples = _events(table, "sample")
+    owners = dict(zip(table["sample"].to_pylist(), table["patient"].to_pylist(), strict=True))
     folds = set(zip(table["repeat"].to_pylist(), table["fold"].to_pylist(), strict=True))
+    events, tested_events = sum(everybody.values()), sum(test.values())
     return {
-        "patients": len(events),
+        "patients": len(everybody),
         "samples": len(samples),
-        "sample_events": sum(outcome for _, outcome in samples.values()),
-        "most_samples": int(np.unique(owners, return_counts=True)[1].max()),
-        "events": count,
-        "non_events": len(events) - count,
-        "minority": min(count, len(events) - count),
+        "sample_events": sum(samples.values()),
+        "most_samples": max(Counter(owners.values()).values()),
+        "events": events,
+        "non_events": len(everybody) - events,
+        "tested_patients": len(test),
+        "tested_events": tested_events,
+        "minority": min(tested_events, len(test) - tested_events),
         "minority_needed": least,
         "repeats": len({repeat for repeat, _ in folds}),
         "folds": len({fold for _, fold in folds}),
         "fits": len(folds),
     }
+
+
+def _events(table: pa.Table, key: str) -> dict[str, int]:
+    """Whether each patient, or each sample, has the event."""
+    found: dict[str, int] = {}
+    for name, outcome in zip(table[key].to_pylist(), table["outcome"].to_pylist(), strict=True):
+        found[name] = max(found.get(name, 0), outcome)
+    return found

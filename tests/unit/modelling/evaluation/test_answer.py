@@ -22,6 +22,8 @@ def evaluation(low=0.61, high=0.85, **changes):
             "events": 20,
             "non_events": 30,
             "patients": 50,
+            "tested_patients": 50,
+            "tested_events": 20,
             "samples": 50,
             "minority": 20,
             "minority_needed": 10,
@@ -94,10 +96,16 @@ def test_lesions_are_told_beside_patients():
 def test_an_external_answer_is_about_the_frozen_model():
     found = answer(evaluation(procedure="external"))
     assert "of the frozen model in this cohort for progression" in found["sentences"][0]
-    few = {"events": 4, "non_events": 30, "patients": 34, "samples": 34, "minority": 4, "minority_needed": 10}
+    few = {"events": 4, "tested_events": 4, "tested_patients": 34, "patients": 34, "minority": 4, "minority_needed": 10}
     scarce = answer(evaluation(procedure="external", too_few_events=True, counts=few))
     assert scarce["kind"] == "too_few_events"
     assert scarce["sentences"][1] == "The frozen model ran on 34 patients with an AUC of 0.73 (0.61 to 0.85)."
+
+
+def test_a_hold_out_counts_its_test_patients():
+    counts = evaluation()["counts"] | {"tested_patients": 15, "tested_events": 6}
+    found = answer(evaluation(counts=counts))
+    assert found["sentences"][0].endswith("from 6 events in 15 patients of the test parts.")
 
 
 def test_without_interval_nothing_is_shown():

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score, roc_auc_score
 
+from osteorad.cohort.config import Splits
 from osteorad.files import json_text
 from osteorad.modelling.statistics.metrics import nadeau_bengio
 from tests.unit.modelling.analysis_toy import toy_recipe, toy_samples
@@ -150,3 +151,17 @@ def test_without_covariates_there_is_no_clinical_row():
     found = evaluated(toy)
     assert [row["against"] for row in found["differences"]] == ["volume"]
     assert found["answer"]["beats_clinical"] == "not_applicable"
+
+
+def test_one_hold_out_is_judged_on_its_test_patients():
+    recipe = toy_recipe(("logistic",)).model_copy(update={"splits": Splits(kind="hold-out", repeats=1, inner_folds=3)})
+    toy = fit_toy(toy_samples(n=40), recipe)
+    found = evaluated(toy)
+    counts, primary = found["counts"], found["primary"]
+    assert (counts["patients"], counts["tested_patients"]) == (40, 12)
+    assert counts["minority"] == min(counts["tested_events"], 12 - counts["tested_events"])
+    assert found["too_few_events"]
+    assert (primary["interval"], primary["formula"], primary["n_folds"]) == ("delong", "", 1)
+    assert set(found["intervals"]) == {"delong", "patient-bootstrap", "wilson"}
+    assert found["differences"][0]["method"].startswith("DeLong")
+    assert "test part" in primary["estimand"]
