@@ -104,12 +104,20 @@ def _truth_rows(truth: Facts | None) -> list[dict[str, Any]]:
     return [_row("Oracle", {**NOT_ESTIMATED, "estimate": truth["oracle_auc"]}, "truth")]
 
 
+def shown_models(evaluation: Facts) -> list[Facts]:
+    """Rows of the models table; elsewhere the frozen model is the only candidate and stands in the first row."""
+    if evaluation["procedure"] != "external":
+        return list(evaluation["models"])
+    return [row for row in evaluation["models"] if is_procedure(row) or row["variables"] != "radiomics"]
+
+
 def models_table(evaluation: Facts) -> doc.Part:
     """Every model and baseline over the same folds."""
     many = len(evaluation["primary"]["folds"]) > 1
+    elsewhere = evaluation["procedure"] == "external"
     rows = [
         {
-            "label": row["label"],
+            "label": "The frozen model" if elsewhere and is_procedure(row) else row["label"],
             "variables": row["variables"],
             "chosen": [row["chosen_in"], row["fits"]] if row["chosen_in"] is not None else None,
             "auc": [row["auc"]["estimate"], row["auc"]["low"], row["auc"]["high"]],
@@ -119,7 +127,7 @@ def models_table(evaluation: Facts) -> doc.Part:
             "specificity": row["specificity"],
             "tone": "main" if row["model"] == "chosen" else "",
         }
-        for row in evaluation["models"]
+        for row in shown_models(evaluation)
     ]
     columns = [
         doc.column("label", "Model"),
@@ -131,10 +139,8 @@ def models_table(evaluation: Facts) -> doc.Part:
         doc.column("sensitivity", "Sensitivity", "real"),
         doc.column("specificity", "Specificity", "real"),
     ]
-    caption = (
-        "All models and baselines on the same patients. Only the first row is the answer: the best of the others was "
-        "not known before its test."
-    )
+    caption = "All models and baselines on the same patients. Only the first row is the answer"
+    caption += "." if elsewhere else ": the best of the others was not known before its test."
     return doc.table("models-table", caption, columns, rows, empty=none_of(0, "model"))
 
 
@@ -177,9 +183,10 @@ def differences_table(evaluation: Facts) -> doc.Part:
 
 def models_section(evaluation: Facts) -> doc.Section:
     """Every model and baseline over the same folds, and what was declared to be compared."""
-    models, folds = evaluation["models"], evaluation["primary"]["folds"]
+    models, folds = shown_models(evaluation), evaluation["primary"]["folds"]
     where = f"over the same {plural(len(folds), 'fold')}" if len(folds) > 1 else "on the same patients"
-    sentence = f"{plural(len(models), 'row')}: the procedure, its candidates and the baselines {where}."
+    who = "the frozen model" if evaluation["procedure"] == "external" else "the procedure, its candidates"
+    sentence = f"{plural(len(models), 'row')}: {who} and the baselines {where}."
     numbers = {
         "models": len(models),
         "folds": len(folds),

@@ -95,7 +95,7 @@ def calibration_part(evaluation: Facts) -> doc.Part:
         "calibration",
         "Calibration",
         f"Predicted against observed risk: {words}.",
-        f"Calibration: {words}. Line: smooth; points: groups of patients; ticks: patients.",
+        f"Calibration: {words}. Line: smooth; points: groups of {evaluation['unit']}s; ticks: {evaluation['unit']}s.",
         {
             "curve": [[p["predicted"], p["observed"]] for p in told["curve"]],
             "groups": groups,
@@ -130,14 +130,15 @@ def calibration_table(evaluation: Facts) -> list[doc.Part]:
     caption = f"Calibration of the probabilities; intervals: {told['label'].rstrip('.')}."
     facts = {"label": told["label"]}
     table = doc.table("calibration-table", caption, columns, rows, empty=none_of(0, "measure"), facts=facts)
-    return [table, *_footnote(told["hosmer_lemeshow"])]
+    return [table, *_footnote(told["hosmer_lemeshow"], evaluation)]
 
 
-def _footnote(told: Facts | None) -> list[doc.Part]:
+def _footnote(told: Facts | None, evaluation: Facts) -> list[doc.Part]:
     if not told:
         return []
+    where = "in this cohort" if evaluation["procedure"] == "external" else f"out of fold{in_repeat(evaluation)}"
     words = (
-        f"Hosmer-Lemeshow, out of fold, repeat {told['repeat']}: chi-squared {real(told['chi2'])} with "
+        f"Hosmer-Lemeshow, {where}: chi-squared {real(told['chi2'])} with "
         f"{told['df']} degrees of freedom, {told['groups']} groups, n {told['n']}, P {p_value(told['p'])}. "
         f"{told['note']}"
     )
@@ -167,6 +168,11 @@ def confusion_part(evaluation: Facts, label: str) -> doc.Part:
     )
 
 
+AGGREGATES = {
+    "any": "is called positive where any lesion is",
+    "max": "has the value of the lesion with the highest probability",
+    "mean": "has the mean of all lesions' probabilities",
+}
 MEASURES = {"ppv": "positive predictive value", "npv": "negative predictive value", "f1": "F1"}
 
 
@@ -208,9 +214,9 @@ def patient_level_part(evaluation: Facts) -> list[doc.Part]:
     auc = {"name": "AUC", "mean": [told["auc"][key] for key in ("estimate", "low", "high")]}
     rows = [{**auc, "counts": None, "wilson": None}, *(measure_row(row) for row in told["measures"])]
     caption = (
-        f"Patient level: {told['label'].rstrip('.')}. {plural(told['patients'], 'patient')}, {told['events']} with the "
-        f"event. For single lesions the AUC is {real(told['lesion_auc'])}."
+        f"Patient level: a patient {AGGREGATES[told['aggregate']]}. {plural(told['patients'], 'patient')}, "
+        f"{told['events']} with the event. For single lesions the AUC is {real(told['lesion_auc'])}."
     )
-    facts = {key: told[key] for key in ("patients", "events", "lesion_auc", "aggregate", "label")}
+    facts = {key: told[key] for key in ("patients", "events", "lesion_auc")}
     columns = measure_columns(evaluation)
     return [doc.table("patient-level", caption, columns, rows, empty=none_of(0, "measure"), facts=facts)]

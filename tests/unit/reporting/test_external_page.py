@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from osteorad.files import read_json
 from osteorad.reporting.check import check_page
 from osteorad.reporting.external_page import external_report, write_external_page
 from osteorad.reporting.render import render_page
+from tests.unit.modelling.evaluation.test_external import elsewhere
 from tests.unit.reporting.invented_more import external
 
 
@@ -51,3 +54,10 @@ def test_external_testing_is_reported_in_the_checklist() -> None:
     rows = {row["code"]: row for part in section["parts"] if "rows" in part for row in part["rows"]}
     assert rows["METRICS-27"]["evidence"]["href"] == "#transport"
     assert rows["TRIPOD-24"]["evidence"]["href"] == "#recalibration-table"
+
+
+@pytest.mark.parametrize(("lesions", "unit"), [(1, "patient"), (2, "lesion")])
+def test_the_page_reads_what_the_evaluation_writes(lesions: int, unit: str) -> None:
+    _, _, evaluation = elsewhere(lesions=lesions, unit=unit)
+    told = external_report(**external() | {"evaluation": evaluation})
+    assert check_page(render_page(told), told) == []
