@@ -72,9 +72,12 @@ def forecast(
             continue
         patients, slices = counts[name].patients or 0, counts[name].files or 0
         phantom = config.cohorts[name].source == "phantom"
+        lesions = config.cohorts[name].lesions is not None
         presets = {"lesion-table", *(recipes[a].preset for a in analyses if config.analyses[a].cohort == name)}
-        rules = PATIENT_RULES + phantom + len(presets)
-        jobs += patients * rules + COHORT_RULES + phantom + len(presets)
+        asked = [recipes[a] for a in analyses if config.analyses[a].cohort == name]
+        readers = {s for recipe in asked for s in (recipe.mask_set, recipe.second_set) if s not in (None, "manual")}
+        rules = PATIENT_RULES + phantom + len(presets) + 2 * len(readers)  # their masks, their features
+        jobs += patients * rules + COHORT_RULES + phantom + lesions + len(presets) + len(readers)
         images = len(config.cohorts[name].modalities)
         features = sum(FEATURES_S_PER_ROI.get(preset, 0.0) for preset in presets) * images
         seconds += patients * (rules * START_S + features + PAGE_S + phantom * PHANTOM_S_PER_PATIENT)

@@ -60,11 +60,12 @@ def export(run, tmp_path_factory) -> Path:
     patients = sorted(p.parent.name for p in source.glob("*/manifest.json"))
     for number, name in enumerate(patients):
         for row in read_json(source / name / "manifest.json")["files"]:
-            if not row["path"].startswith("masks/"):
+            if not row["path"].startswith("masks"):
                 target = folder / f"export/{number:02d}" / row["path"]
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source / name / row["path"], target)
-    shutil.copy(source / "clinical.tsv", folder / "clinical.tsv")
+    for table in ("clinical.tsv", "lesions.tsv"):
+        shutil.copy(source / table, folder / table)
     folders = [folder / f"export/{number:02d}" for number in range(12)]
     single = [f for f in folders if len({h.SeriesInstanceUID for _, h in headers(f, "CT")}) == 1]
     plain = [f for f in single if headers(f, "RTSTRUCT")][:4]
@@ -87,6 +88,7 @@ def export(run, tmp_path_factory) -> Path:
                 "path": "export",
                 "rois": {"marrow": ["*marrow*"], "lesion": ["*lesion*", "*met*", "*gtv*"]},
                 "clinical": {"path": "clinical.tsv", "keep": ["er"]},
+                "lesions": {"path": "lesions.tsv"},
             }
         },
         "analyses": {
@@ -126,6 +128,16 @@ def test_everything_is_listed_with_its_reason(finished):
     assert "roi_empty" in {row["reason"] for row in missing} | set(reasons)
     states = Counter(row["state"] for row in read_parquet(folder / COHORT / "patients.parquet").to_pylist())
     assert states == {"used": 7, "quarantined": 5}
+
+
+def test_rows_of_lesions_that_are_not_drawn_have_their_reason(finished):
+    """Mask files were not exported, one patient's contours were moved out of the image."""
+    folder, _ = finished
+    rows = read_parquet(folder / COHORT / "quarantine.parquet").to_pylist()
+    reasons = {row["reason"] for row in rows if row["stage"] == "lesions"}
+    assert {"lesion_contour_absent", "lesion_contour_set_aside"} <= reasons
+    account = read_json(folder / COHORT / "lesions.json")
+    assert 0 < account["used"] < account["rows_in"] == len((folder / "lesions.tsv").read_text().splitlines()) - 1
 
 
 def test_nothing_else_is_lost(finished):
