@@ -81,6 +81,29 @@ rule fit_models:
         "../scripts/fit_models.py"
 
 
+rule freeze_bundle:
+    input:
+        samples=f"{ANALYSIS}/samples.parquet",
+        splits=f"{ANALYSIS}/splits.parquet",
+        key=key_of("freeze_bundle", "{analysis}"),
+    output:
+        bundle=f"{ANALYSIS}/bundle/bundle.json",
+    log:
+        "logs/freeze_bundle/{analysis}.log",
+    benchmark:
+        "benchmarks/freeze_bundle/{analysis}.tsv"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        analysis=lambda wc: PLAN.analysis_params(wc.analysis),
+    script:
+        "../scripts/freeze_bundle.py"
+
+
 rule audit_analysis:
     input:
         samples=f"{ANALYSIS}/samples.parquet",

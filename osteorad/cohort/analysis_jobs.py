@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from osteorad.cohort.config import Analysis, Recipe
 from osteorad.cohort.samples import NO_CLINICAL, CohortTables, make_samples
-from osteorad.cohort.splits import AS_PUBLISHED, make_splits
+from osteorad.cohort.splits import analysis_splits
 from osteorad.files import read_parquet, write_json, write_parquet
 from osteorad.provenance import sha256_file
 
@@ -55,8 +53,6 @@ def samples_job(
 def splits_job(*, samples: Path, params: Mapping[str, Any], out: Path) -> None:
     """Divide the patients of an analysis and write the splits; where the paper's own procedure is replayed, its too."""
     recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
-    table, names = read_parquet(samples), {"analysis": params["name"], "cohort": settings.cohort}
-    parts = [make_splits(table, recipe.splits, **names)]
-    if params["as_published"]:
-        parts.append(make_splits(table, recipe.splits, **names, procedure=AS_PUBLISHED, published=recipe.published))
-    write_parquet(out, pa.concat_tables(parts))
+    published = recipe.published if params["as_published"] else None
+    names = {"analysis": params["name"], "cohort": settings.cohort}
+    write_parquet(out, analysis_splits(read_parquet(samples), recipe.splits, **names, published=published))

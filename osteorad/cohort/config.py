@@ -30,10 +30,12 @@ STEPS = (
     "lasso-logistic",
     "elastic-net",
     "stability",
+    "stepwise",
 )
 # Model -> names of the settings that its grid varies.
 MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
     "logistic": ("C",),
+    "logistic-plain": (),
     "firth": (),
     "svm": ("C",),
     "knn": ("neighbours",),
@@ -49,7 +51,7 @@ PRESETS = ("zhu2024", "zhao2024", "lesion-table")
 IMAGES = ("ct", "pet", "fused")
 TABLE = "table"  # source, and name of image, ROI, session and preset of a feature table
 GRIDS = ("fused",)
-RECIPES = ("tabular", "tabular-lasso", "zhu2024")
+RECIPES = ("best", "lu2025", "tabular", "tabular-lasso", "zhao2024", "zhu2024")
 BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")
 
 # Our names of the clinical table's columns; everything else is a covariate and needs to stand in `keep`.
@@ -285,6 +287,12 @@ class StabilitySettings(Settings):
     most: PositiveInt = Field(20, description="Most columns.")
 
 
+class StepwiseSettings(Settings):
+    """Keep the columns that Akaike's criterion keeps, step by step both ways; for a handful of covariates."""
+
+    start: Literal["full", "null"] = Field("full", description="From all columns, or from none.")
+
+
 class MrmrSettings(Settings):
     """Rank by minimum redundancy, maximum relevance."""
 
@@ -310,6 +318,7 @@ STEP_SETTINGS: dict[str, type[Settings]] = {
     "lasso-logistic": LassoSettings,
     "elastic-net": ElasticNetSettings,
     "stability": StabilitySettings,
+    "stepwise": StepwiseSettings,
 }
 
 

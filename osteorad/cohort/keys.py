@@ -186,6 +186,7 @@ RULES: dict[str, Key] = {
     "make_samples": Key("analysis", _samples),
     "make_splits": Key("analysis", _splits),
     "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
+    "freeze_bundle": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "evaluate_analysis": Key("analysis", _evaluation),
     "report_analysis": Key("analysis", _analysis, PAGE_DATA),

@@ -27,7 +27,7 @@ from osteorad.cohort.divisions import (
 from osteorad.cohort.schemas import SPLITS
 
 OUTER = -1
-NESTED, AS_PUBLISHED = "nested", "as-published"
+NESTED, AS_PUBLISHED, FROZEN = "nested", "as-published", "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,30 @@ def make_splits(
         if published.choose_on == "inner":
             table.add_inner(division, settings.inner_folds)
     return table.finished()
+
+
+def frozen_splits(samples: pa.Table, settings: Splits, *, analysis: str, cohort: str) -> pa.Table:
+    """Rows of the procedure `frozen`, repeat 0 and fold 0: all patients in training, with inner folds for choosing."""
+    table = _Table(samples, "patient", cohort=cohort, analysis=analysis, procedure=FROZEN)
+    everyone = dict.fromkeys(table.strata, False)
+    division = Division(repeat=0, fold=0, name=f"{analysis}/{settings.seed}/{FROZEN}", tested=everyone)
+    table.add_outer(division)
+    table.add_inner(division, settings.inner_folds)
+    return table.finished()
+
+
+def analysis_splits(
+    samples: pa.Table, settings: Splits, *, analysis: str, cohort: str, published: Published | None = None
+) -> pa.Table:
+    """Every division of an analysis: nested, all patients for the bundle, and the paper's own where it is replayed."""
+    parts = [
+        make_splits(samples, settings, analysis=analysis, cohort=cohort),
+        frozen_splits(samples, settings, analysis=analysis, cohort=cohort),
+    ]
+    if published is not None:
+        names = {"analysis": analysis, "cohort": cohort, "procedure": AS_PUBLISHED}
+        parts.append(make_splits(samples, settings, **names, published=published))
+    return pa.concat_tables(parts)
 
 
 class _Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from osteorad.images.volume import Mask, Volume, read_nifti
 from osteorad.radiomics.engine import RoiFeatures, extract_roi
 from osteorad.radiomics.presets import Preset, kind_of, load_preset
 from osteorad.radiomics.quality import Finding
+from osteorad.radiomics.shuffle import shuffle_inside
 from osteorad.radiomics.tables import RowKey, feature_table, reason_table, table_facts, with_facts
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,9 @@ def image_features(files: PatientFiles, file: ImageFile, preset: Preset) -> Iter
         if volume is None:
             array, grid = read_nifti(file.path)
             volume = Volume(array=array, grid=grid, units=file.units)
-        found = extract_roi(volume, read_mask(file.contours[contour]), settings)
+        mask = read_mask(file.contours[contour])
+        seen = shuffle_inside(volume, mask, "/".join(map(str, astuple(key)))) if preset.shuffled else volume
+        found = extract_roi(seen, mask, settings)
         codes = " ".join(sorted({finding.code for finding in found.findings}))
         log.info(
             "%s %s %s %s-%d: %d values %s", key.patient, key.session, key.image, *contour, len(found.values), codes

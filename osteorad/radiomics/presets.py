@@ -29,6 +29,7 @@ from osteorad.radiomics.names import (
 )
 
 FOLDER = RESOURCES / "presets"
+SHUFFLED = "-shuffled"
 WAVELETS = r"^(haar|dmey|sym\d+|db\d+|coif\d+|bior\d\.\d|rbio\d\.\d)$"
 Spacing = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
@@ -177,6 +178,7 @@ class Preset(Settings):
     citation: str = ""
     assumed: list[str] = Field(..., description="What the paper does not state and this preset assumes.")
     images: PresetImages
+    shuffled: bool = Field(False, description="Measure every ROI with its voxels in random order: a negative control.")
 
     def settings(self, image: str) -> ImageSettings | None:
         """Settings of an image by its name (`ct`, `pet`, `fused`, also `ct-2`, `fused-...`); None: not covered."""
@@ -205,7 +207,8 @@ class Preset(Settings):
 
     def hash(self) -> str:
         """Digest of everything that changes values; titles, citations and assumptions do not."""
-        return digest(self.images.model_dump(mode="json"))
+        facts = self.images.model_dump(mode="json")
+        return digest([facts, "shuffled"] if self.shuffled else facts)
 
 
 def preset_names() -> list[str]:
@@ -227,7 +230,12 @@ def _problem(where: str, place: Iterable[Any], message: str) -> str:
 
 @cache
 def load_preset(name: str) -> Preset:
-    """Read a preset by name; ConfigError where it is unknown or wrong."""
+    """Read a preset by name; ConfigError where it is unknown or wrong.
+
+    A name that ends with SHUFFLED is that preset on ROIs with shuffled voxels.
+    """
+    if name.endswith(SHUFFLED):
+        return load_preset(name.removesuffix(SHUFFLED)).model_copy(update={"name": name, "shuffled": True})
     path = FOLDER / f"{Path(name).name}.yaml"
     if name not in preset_names():
         raise ConfigError(unknown_name("preset", name, preset_names(), "resources/presets"))

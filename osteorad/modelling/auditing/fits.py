@@ -10,11 +10,27 @@ import pyarrow as pa
 
 from osteorad.cohort.schemas import SAMPLES
 from osteorad.cohort.splits import OUTER, folds_of, inner_folds_of, training
-from osteorad.modelling.auditing.tables import AuditTables, Finding, finding, parts_of, prediction_rows, step_rows
+from osteorad.modelling.auditing.tables import (
+    AuditTables,
+    Finding,
+    finding,
+    parts_of,
+    prediction_rows,
+    radscores,
+    step_rows,
+)
 from osteorad.modelling.learning.block import Trace
 from osteorad.modelling.learning.lineage import fold_name, upstream
 from osteorad.modelling.learning.nested import FoldFit, fit_fold, last_prefix
-from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder, plans_of
+from osteorad.modelling.learning.plans import (
+    COMBINED,
+    RADIOMICS,
+    Plan,
+    block_of,
+    fit_encoder,
+    plans_of,
+    with_radscore,
+)
 from osteorad.modelling.learning.records import CALIBRATION, CHOICE, ENCODE, THRESHOLD
 from osteorad.modelling.learning.steps import fit_chain
 from osteorad.provenance import seed_from
@@ -54,7 +70,10 @@ def _replay(
 ) -> dict[str, Trace]:
     """Traces of all steps and models of a plan on one training part, from the rows themselves."""
     repeat, fold, inner_fold, _ = where
-    rows = training(tables.samples, tables.splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
+    samples = tables.samples
+    if plan.variables == COMBINED:
+        samples = with_radscore(samples, radscores(tables.predictions, repeat, fold))
+    rows = training(samples, tables.splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
     chain = fit_chain(plan.steps, block_of(fit_encoder(plan, rows), rows))
     traces = {step.name: step.trace for step in chain.steps}
     if plan.texts and chain.steps:
@@ -107,10 +126,13 @@ def check_noise_refit(tables: AuditTables) -> Finding:
     noised = _with_noise(tables, repeat, fold)
     problems: list[str] = []
     proof: list[str] = []
+    scores: dict[str, float] = {}
     for plan in plans_of(tables.recipe, tables.samples):
+        table = with_radscore(noised, scores) if plan.variables == COMBINED else noised
         again = fit_fold(
-            noised, tables.splits, plan, recipe=tables.recipe, analysis=tables.analysis, repeat=repeat, fold=fold
+            table, tables.splits, plan, recipe=tables.recipe, analysis=tables.analysis, repeat=repeat, fold=fold
         )
+        scores = again.radscores() if plan.variables == RADIOMICS else scores
         problems += _differences(tables, again)
         proof.append(f"{plan.variables}: {again.chosen}, {len(again.chosen_model.features)} columns, unchanged")
     return finding(

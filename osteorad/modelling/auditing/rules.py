@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import OUTER
 from osteorad.modelling.auditing.tables import (
     AuditTables,
@@ -119,7 +120,7 @@ def check_threshold(tables: AuditTables) -> Finding:
     """A7: threshold, probabilities and decisions follow from the inner scores of the training rows."""
     records = outer_records(tables.steps)
     models = prediction_rows(tables.predictions)
-    problems = [problem for rows in models for problem in _rule_problems(rows, records)]
+    problems = [problem for rows in models for problem in _rule_problems(rows, records, tables.recipe)]
     return finding(
         problems,
         looked_at=f"threshold and calibration of {len(models)} models, made again from inner scores",
@@ -128,11 +129,11 @@ def check_threshold(tables: AuditTables) -> Finding:
 
 
 def _rule_problems(
-    rows: PredictionRows, records: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]]
+    rows: PredictionRows, records: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]], recipe: Recipe
 ) -> Iterator[str]:
     train = rows.of_part("train")
     outcome, score = rows.outcome[train], rows.score[train]
-    platt, threshold = frozen_rule(outcome, score, learned=rows.variables != PREVALENCE)
+    platt, threshold = frozen_rule(outcome, score, recipe, learned=rows.variables != PREVALENCE)
     if np.abs(rows.threshold - threshold).max() > CLOSE:
         yield f"{rows.where}: threshold {rows.threshold[0]:.4f}, inner scores give {threshold:.4f}"
     if np.abs(rows.probability - platt.probability(rows.score)).max() > CLOSE:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import NESTED, OUTER
 from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.learning.plans import RADIOMICS
 
 FoldKey = tuple[int, int, str]  # repeat, fold, variables
 Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
@@ -131,6 +132,18 @@ def prediction_rows(predictions: pa.Table) -> list[PredictionRows]:
             )
         )
     return found
+
+
+def radscores(predictions: pa.Table, repeat: int, fold: int) -> dict[str, float]:
+    """Sample -> score of the radiomics model chosen in a fold, as the predictions hold it; empty without one."""
+    rows = predictions.filter(
+        (pc.field("repeat") == repeat)
+        & (pc.field("fold") == fold)
+        & (pc.field("variables") == RADIOMICS)
+        & (pc.field("control") == "none")
+        & pc.field("chosen")
+    )
+    return dict(zip(rows["sample"].to_pylist(), rows["score"].to_pylist(), strict=True))
 
 
 def step_rows(steps: pa.Table) -> Iterator[dict[str, Any]]:

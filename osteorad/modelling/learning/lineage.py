@@ -11,6 +11,7 @@ import pyarrow as pa
 from osteorad.cohort.splits import OUTER
 from osteorad.files import json_text
 from osteorad.modelling.learning.nested import FoldFit
+from osteorad.modelling.learning.plans import COMBINED, RADIOMICS
 from osteorad.modelling.learning.records import Run
 from osteorad.modelling.learning.steps import Chain
 from osteorad.provenance import digest, sha256_bytes
@@ -47,7 +48,7 @@ def lineage_graph(
     nodes: list[dict[str, Any]] = [
         {"id": f"input/{name}", "kind": "input", "hash": value} for name, value in sorted(inputs.items())
     ]
-    edges = [[node["id"], "samples"] for node in nodes]
+    edges: list[list[str]] = [[node["id"], "samples"] for node in nodes]
     nodes.append({"id": "samples", "kind": "samples", "hash": table_hash(samples), "rows": samples.num_rows})
     nodes.append({"id": "splits", "kind": "splits", "hash": table_hash(splits), "rows": splits.num_rows})
     edges.append(["samples", "splits"])
@@ -57,6 +58,11 @@ def lineage_graph(
             name = f"fit/{fold_name(fit.repeat, fit.fold, inner_fold)}/{fit.plan.variables}"
             nodes.append(_fit_node(name, fit, inner_fold, chain, place))
             edges += [["samples", name], ["splits", name], [name, made]]
+            if fit.plan.variables == COMBINED:
+                # The Rad-score of its training rows comes from the radiomics models of the same outer fold.
+                source = f"{fold_name(fit.repeat, fit.fold)}/{RADIOMICS}"
+                edges += [[node["id"], name] for node in nodes if node["id"] == f"fit/{source}"]
+                edges += [[node["id"], name] for node in nodes if _inner_of(node, fit)]
         tested = [place[patient] for patient in sorted(set(fit.test_patients))]
         nodes.append({"id": made, "kind": "predictions", "patients": tested, "chosen": fit.chosen})
         edges.append(["samples", made])
@@ -68,6 +74,12 @@ def lineage_graph(
         "nodes": nodes,
         "edges": edges,
     }
+
+
+def _inner_of(node: Mapping[str, Any], fit: FoldFit) -> bool:
+    """Whether a node is an inner radiomics fit of the same outer fold."""
+    where = (node.get("repeat"), node.get("fold"), node.get("variables"), node.get("inner_fold") != OUTER)
+    return node["kind"] == "fit" and where == (fit.repeat, fit.fold, RADIOMICS, True)
 
 
 def _fit_node(name: str, fit: FoldFit, inner_fold: int, chain: Chain, place: Mapping[str, int]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from osteorad.modelling.learning.scorers import (
     of_lightgbm,
     of_xgboost,
 )
-from osteorad.modelling.statistics.firth import fit_firth
+from osteorad.modelling.statistics.firth import fit_firth, separated
+from osteorad.modelling.statistics.logistic import fit_logistic
 from osteorad.modelling.statistics.metrics import logit
 
 __all__ = ["REGISTRY", "FittedModel", "ModelKind", "fit_model", "model_from_plain"]
@@ -105,6 +106,12 @@ def _fit_firth(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int
     # Of columns that others explain, the first stay; so it is defined with more columns than rows, too.
     fitted = fit_firth(X, y)
     return _linear(fitted.coefficients, fitted.intercept)
+
+
+def _fit_logistic_plain(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
+    # Without a penalty separated classes have no estimate; Firth's always exists.
+    found = fit_firth(X, y) if separated(X, y) else fit_logistic(X, y)
+    return _linear(found.coefficients, found.intercept)
 
 
 def _fit_svm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
@@ -190,6 +197,9 @@ _BOOSTING_GRID: tuple[dict[str, Any], ...] = ({"learning_rate": 0.05}, {"learnin
 REGISTRY: dict[str, ModelKind] = {
     "logistic": ModelKind(label="Logistic regression", grid=({"C": 0.1}, {"C": 1.0}), fit=_fit_logistic),
     "firth": ModelKind(label="Logistic regression (Firth)", grid=({},), fit=_fit_firth),
+    "logistic-plain": ModelKind(
+        label="Logistic regression, no penalty (Firth where separated)", grid=({},), fit=_fit_logistic_plain
+    ),
     "svm": ModelKind(label="Support vector machine", grid=({"C": 0.5}, {"C": 5.0}), fit=_fit_svm, keeps_rows=True),
     "knn": ModelKind(label="Nearest neighbours", grid=_NEIGHBOUR_GRID, fit=_fit_knn, keeps_rows=True),
     "knn-weighted": ModelKind(

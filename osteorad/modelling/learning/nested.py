@@ -7,21 +7,30 @@ out-of-fold scores. Test rows come without outcome and only after everything is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from osteorad.cohort.config import Recipe
-from osteorad.cohort.splits import OUTER, held_out, inner_folds_of, training
+from osteorad.cohort.splits import OUTER, HeldOutRows, held_out, inner_folds_of, training
 from osteorad.modelling.learning.block import Block, FloatArray, IntArray, Trace, fit_hash
-from osteorad.modelling.learning.models import REGISTRY, fit_model
-from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder
+from osteorad.modelling.learning.models import REGISTRY, FittedModel, fit_model
+from osteorad.modelling.learning.plans import Encoder, Plan, block_of, fit_encoder
 from osteorad.modelling.learning.steps import Chain, fit_chain
-from osteorad.modelling.statistics.metrics import DIGITS, Platt, auc, fit_platt, youden_threshold
+from osteorad.modelling.statistics.metrics import (
+    DIGITS,
+    Platt,
+    auc,
+    fit_platt,
+    threshold_at_sensitivity,
+    youden_threshold,
+)
 from osteorad.provenance import seed_from
+
+BY_INNER = "mean inner AUC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,7 @@ class ModelFit:
     """A model of an outer fold with its best setting, fitted on the whole training part.
 
     train_score : inner out-of-fold scores, in the order of the training rows. tried : inner AUC of every setting.
+    test_score : of the test rows; empty as long as they were not scored.
     """
 
     name: str
@@ -64,8 +74,7 @@ class ModelFit:
     platt: Platt
     threshold: float
     trace: Trace
-    coefficients: tuple[float, ...] | None
-    intercept: float | None
+    fitted: FittedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,58 +84,93 @@ class FoldFit:
     plan: Plan
     repeat: int
     fold: int
-    encoded: bool
+    encoder: Encoder
     chain: Chain
     inner: tuple[InnerFit, ...]
     models: tuple[ModelFit, ...]
     chosen: str
     train: Block
-    test_samples: tuple[str, ...]
-    test_patients: tuple[str, ...]
+    test_samples: tuple[str, ...] = ()
+    test_patients: tuple[str, ...] = ()
+    chosen_by: str = BY_INNER
 
     @property
     def chosen_model(self) -> ModelFit:
         """The model that the inner loop picked."""
         return next(model for model in self.models if model.name == self.chosen)
 
+    def radscores(self) -> dict[str, float]:
+        """Sample -> score of the chosen model: inner out-of-fold for training rows, the model's own for test rows."""
+        names = (*self.train.samples, *self.test_samples)
+        scores = np.concatenate([self.chosen_model.train_score, self.chosen_model.test_score])
+        return dict(zip(names, scores.tolist(), strict=True))
+
 
 def fit_fold(
     samples: pa.Table, splits: pa.Table, plan: Plan, *, recipe: Recipe, analysis: str, repeat: int, fold: int
 ) -> FoldFit:
-    """Fit a plan in one outer fold; the outcome of test rows is never read.
+    """Fit a plan in one outer fold, then score its test rows; their outcome is never read.
 
     samples : schemas.SAMPLES with features. splits : schemas.SPLITS.
     """
-    rows = training(samples, splits, repeat=repeat, fold=fold)
+    learned = learn_fold(samples, splits, plan, recipe=recipe, analysis=analysis, repeat=repeat, fold=fold)
+    return score_test(learned, held_out(samples, splits, repeat=repeat, fold=fold))
+
+
+def learn_fold(
+    samples: pa.Table,
+    splits: pa.Table,
+    plan: Plan,
+    *,
+    recipe: Recipe,
+    analysis: str,
+    repeat: int,
+    fold: int,
+    procedure: str = "nested",
+) -> FoldFit:
+    """Everything that a plan learns from the training part of an outer fold of a procedure of the splits."""
+    rows = training(samples, splits, repeat=repeat, fold=fold, procedure=procedure)
     encoder = fit_encoder(plan, rows)
     block = block_of(encoder, rows)
     chain = fit_chain(plan.steps, block)
-    settings = {name: _settings(name, chain.prefixes) for name in plan.models}
+    settings = {name: settings_of(name, chain.prefixes, plan.grids) for name in plan.models}
     inner = tuple(
-        _fit_inner(samples, splits, plan, settings, recipe=recipe, name=(analysis, repeat, fold, inner_fold))
-        for inner_fold in inner_folds_of(splits, repeat=repeat, fold=fold)
-    )
-    test = held_out(samples, splits, repeat=repeat, fold=fold)
-    X_test = chain.transform(encoder.matrix(test), test.sites)
-    models = tuple(
-        _fit_outer(
-            model, settings[model], inner, chain, X_test, plan, recipe=recipe, name=(analysis, repeat, fold, OUTER)
+        _fit_inner(
+            samples,
+            splits,
+            plan,
+            settings,
+            recipe=recipe,
+            procedure=procedure,
+            name=(analysis, repeat, fold, inner_fold),
         )
+        for inner_fold in inner_folds_of(splits, repeat=repeat, fold=fold, procedure=procedure)
+    )
+    models = tuple(
+        _fit_outer(model, settings[model], inner, chain, plan, recipe=recipe, name=(analysis, repeat, fold, OUTER))
         for model in plan.models
     )
     return FoldFit(
         plan=plan,
         repeat=repeat,
         fold=fold,
-        encoded=bool(plan.texts),
+        encoder=encoder,
         chain=chain,
         inner=inner,
         models=models,
         chosen=choose({model.name: model.inner_auc for model in models}),
         train=block,
-        test_samples=test.samples,
-        test_patients=test.patients,
     )
+
+
+def score_test(learned: FoldFit, test: HeldOutRows) -> FoldFit:
+    """The fold with its test rows scored by what was learned."""
+    X = learned.chain.transform(learned.encoder.matrix(test), test.sites)
+    scored = tuple(
+        replace(model, test_score=np.asarray(model.fitted.score(X[:, : model.setting.k]), dtype=float))
+        for model in learned.models
+    )
+    return replace(learned, models=scored, test_samples=test.samples, test_patients=test.patients)
 
 
 def choose(inner_auc: Mapping[str, float]) -> str:
@@ -135,7 +179,9 @@ def choose(inner_auc: Mapping[str, float]) -> str:
     return next(name for name, value in inner_auc.items() if round(value, DIGITS) == best)
 
 
-def _settings(model: str, prefixes: tuple[int, ...]) -> tuple[Setting, ...]:
+def settings_of(
+    model: str, prefixes: tuple[int, ...], grids: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[Setting, ...]:
     """Settings that compete for a model, the simplest first."""
     if model not in REGISTRY:
         return (Setting(config={}, k=None),)
@@ -143,7 +189,7 @@ def _settings(model: str, prefixes: tuple[int, ...]) -> tuple[Setting, ...]:
     counts: tuple[int | None, ...] = prefixes or (None,)
     if kind.chooses_columns:
         counts = counts[-1:]
-    return tuple(Setting(config=config, k=k) for k in counts for config in kind.grid)
+    return tuple(Setting(config=config, k=k) for k in counts for config in grids.get(model, kind.grid))
 
 
 def _fit_inner(
@@ -153,12 +199,14 @@ def _fit_inner(
     settings: Mapping[str, tuple[Setting, ...]],
     *,
     recipe: Recipe,
+    procedure: str,
     name: tuple[str, int, int, int],
 ) -> InnerFit:
     """Every model and setting on one inner training part, scored on its held-out rows."""
     _, repeat, fold, inner_fold = name
-    rows = training(samples, splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
-    outside = held_out(samples, splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
+    where = {"repeat": repeat, "fold": fold, "inner_fold": inner_fold}
+    rows = training(samples, splits, procedure=procedure, **where)
+    outside = held_out(samples, splits, procedure=procedure, **where)
     encoder = fit_encoder(plan, rows)
     chain = fit_chain(plan.steps, block_of(encoder, rows))
     X_outside = chain.transform(encoder.matrix(outside), outside.sites)
@@ -206,7 +254,6 @@ def _fit_outer(
     settings: tuple[Setting, ...],
     inner: tuple[InnerFit, ...],
     chain: Chain,
-    X_test: FloatArray,
     plan: Plan,
     *,
     recipe: Recipe,
@@ -223,7 +270,7 @@ def _fit_outer(
     seed = seed_from("/".join([*map(str, name), plan.variables, model]))
     X = np.ascontiguousarray(block.X[:, : setting.k])
     fitted = fit_model(model, X, block.outcome, config=setting.config, seed=seed, trees=recipe.trees)
-    platt, threshold = frozen_rule(block.outcome, train_score, learned=plan.learned_rule)
+    platt, threshold = frozen_rule(block.outcome, train_score, recipe, learned=plan.learned_rule)
     return ModelFit(
         name=model,
         setting=setting,
@@ -231,25 +278,26 @@ def _fit_outer(
         inner_auc=float(values[best]),
         tried=tuple(zip(settings, values.tolist(), strict=True)),
         train_score=train_score,
-        test_score=np.asarray(fitted.score(X_test[:, : setting.k]), dtype=float),
+        test_score=np.zeros(0),
         platt=platt,
         threshold=threshold,
         trace=_trace(chain, setting.k),
-        coefficients=fitted.coefficients,
-        intercept=fitted.intercept,
+        fitted=fitted,
     )
 
 
-def frozen_rule(outcome: IntArray, score: FloatArray, *, learned: bool = True) -> tuple[Platt, float]:
+def frozen_rule(outcome: IntArray, score: FloatArray, recipe: Recipe, *, learned: bool = True) -> tuple[Platt, float]:
     """Calibration and threshold of a fold from its inner out-of-fold scores; even odds where nothing is learned."""
     if not learned:
         return Platt(intercept=0.0, slope=1.0), 0.0
+    if recipe.threshold == "sensitivity":
+        return fit_platt(outcome, score), threshold_at_sensitivity(outcome, score, recipe.sensitivity)
     return fit_platt(outcome, score), youden_threshold(outcome, score)
 
 
 def last_prefix(model: str, chain: Chain) -> int | None:
     """How many columns a model is fitted on at most; None: all."""
-    return _settings(model, chain.prefixes)[-1].k
+    return settings_of(model, chain.prefixes, {})[-1].k
 
 
 def rule_hash(samples: tuple[str, ...], score: FloatArray, outcome: IntArray) -> str:

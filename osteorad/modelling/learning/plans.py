@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +16,8 @@ from osteorad.errors import ConfigError
 from osteorad.modelling.learning.block import Block, FloatArray
 
 VOLUME = "original_shape_VoxelVolume"
-PREVALENCE = "prevalence"
+RADIOMICS, COMBINED, PREVALENCE = "radiomics", "combined", "prevalence"
+RADSCORE = "radscore"  # column of the combined model
 BASELINE_STEPS = (Step(step="impute"), Step(step="variance"), Step(step="zscore"))
 
 
@@ -21,45 +25,105 @@ BASELINE_STEPS = (Step(step="impute"), Step(step="variance"), Step(step="zscore"
 class Plan:
     """A procedure: which columns, which steps, which models compete.
 
-    numbers, texts : columns of the samples table. texts become one 0/1 column a level.
+    numbers, texts : columns of the samples table. texts become one 0/1 column a level. second : for each of `numbers`
+    the same column by a second reader, or nothing. grids : settings tried, where not those that a model declares.
     learned_rule : threshold and calibration come from inner scores; false for the prevalence, which has none.
     """
 
     variables: str
     numbers: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
     steps: tuple[Step, ...]
     models: tuple[str, ...]
+    grids: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     learned_rule: bool = True
 
 
 def plans_of(recipe: Recipe, samples: pa.Table) -> list[Plan]:
-    """Radiomics, then the baselines that the samples allow: clinical, volume, prevalence.
+    """Radiomics, then the baselines that the recipe names and the samples allow.
 
+    The combined plan reads the column RADSCORE, which each fold adds (`with_radscore`) once its radiomics are fitted.
     Raises ConfigError where no feature column of the recipe's images is there.
     """
     names = samples.column_names
     features = tuple(name for image in recipe.images for name in names if name.startswith(f"{image}."))
     if not features:
         raise ConfigError(f"samples hold no feature of the images {', '.join(recipe.images)}.")
-    plans = [Plan(variables="radiomics", numbers=features, steps=tuple(recipe.steps), models=tuple(recipe.models))]
-    covariates = [f"clinical.{name}" for name in recipe.covariates if f"clinical.{name}" in names]
-    if covariates:
-        texts = tuple(name for name in covariates if pa.types.is_string(samples.schema.field(name).type))
-        plans.append(
-            Plan(
-                variables="clinical",
-                numbers=tuple(name for name in covariates if name not in texts),
-                texts=texts,
-                steps=BASELINE_STEPS,
-                models=("logistic",),
-            )
+    radiomics = Plan(
+        variables=RADIOMICS,
+        numbers=features,
+        second=_second(recipe, features, names),
+        steps=tuple(recipe.steps),
+        models=tuple(recipe.models),
+        grids=recipe.grids,
+    )
+    makers = {
+        "clinical": lambda: _clinical(recipe, samples, "clinical", ()),
+        COMBINED: lambda: _clinical(recipe, samples, COMBINED, (RADSCORE,)),
+        "metabolic": lambda: _plain("metabolic", _matching(recipe.metabolic, features)),
+        "volume": lambda: _plain("volume", _matching([f"{recipe.images[0]}.{VOLUME}"], features)),
+        "site": lambda: _site(samples),
+        PREVALENCE: lambda: [
+            Plan(variables=PREVALENCE, numbers=(), steps=(), models=(PREVALENCE,), learned_rule=False)
+        ],
+    }
+    return [radiomics, *(plan for name, make in makers.items() if name in recipe.baselines for plan in make())]
+
+
+def _second(recipe: Recipe, features: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """For each feature the second reader's column; empty where the recipe asks for none."""
+    if recipe.second_set is None:
+        return ()
+    mapped = tuple(name.replace(".", f"@{recipe.second_set}.", 1) for name in features)
+    if lacking := set(mapped) - set(names):
+        raise ConfigError(f"samples hold no mask set '{recipe.second_set}' for {len(lacking)} features.")
+    return mapped
+
+
+def _clinical(recipe: Recipe, samples: pa.Table, variables: str, more: tuple[str, ...]) -> list[Plan]:
+    """The covariates that the samples hold, by the recipe's clinical model; nothing where there is none."""
+    found = [f"clinical.{name}" for name in recipe.covariates if f"clinical.{name}" in samples.column_names]
+    if not found:
+        return []
+    texts = tuple(name for name in found if pa.types.is_string(samples.schema.field(name).type))
+    stepwise = recipe.clinical_model == "stepwise"
+    return [
+        Plan(
+            variables=variables,
+            numbers=(*(name for name in found if name not in texts), *more),
+            texts=texts,
+            steps=(*BASELINE_STEPS, Step(step="stepwise")) if stepwise else BASELINE_STEPS,
+            models=("logistic-plain",) if stepwise else ("logistic",),
         )
-    volume = f"{recipe.images[0]}.{VOLUME}"
-    if volume in names:
-        plans.append(Plan(variables="volume", numbers=(volume,), steps=BASELINE_STEPS, models=("logistic",)))
-    plans.append(Plan(variables=PREVALENCE, numbers=(), steps=(), models=(PREVALENCE,), learned_rule=False))
-    return plans
+    ]
+
+
+def _plain(variables: str, numbers: tuple[str, ...]) -> list[Plan]:
+    """A logistic model of some columns; nothing where there are none."""
+    if not numbers:
+        return []
+    return [Plan(variables=variables, numbers=numbers, steps=BASELINE_STEPS, models=("logistic",))]
+
+
+def _matching(patterns: Sequence[str], features: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in features if any(fnmatchcase(name, pattern) for pattern in patterns))
+
+
+def _site(samples: pa.Table) -> list[Plan]:
+    """The site alone, where there are several: what it tells, no image has to tell."""
+    if len(set(samples["site"].drop_null().to_pylist())) < 2:
+        return []
+    return [Plan(variables="site", numbers=(), texts=("site",), steps=BASELINE_STEPS, models=("logistic",))]
+
+
+def with_radscore(samples: pa.Table, scores: Mapping[str, float]) -> pa.Table:
+    """Samples with the column RADSCORE of one fold: sample -> score, missing for all others.
+
+    scores : of training rows the inner out-of-fold scores of the model chosen in that fold, of test rows its scores.
+    """
+    values = [scores.get(sample) for sample in samples["sample"].to_pylist()]
+    return samples.append_column(RADSCORE, pa.array(values, pa.float64()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +131,7 @@ class Encoder:
     """Columns of a plan as numbers; the levels of text columns are those of the training rows."""
 
     numbers: tuple[str, ...]
+    second: tuple[str, ...]
     levels: dict[str, tuple[str, ...]]
 
     @property
@@ -90,7 +155,7 @@ class Encoder:
 def fit_encoder(plan: Plan, rows: TrainingRows) -> Encoder:
     """Levels of the text columns, from training rows; the first level is the reference and has no column."""
     levels = {name: tuple(sorted({v for v in rows.texts(name) if v is not None})[1:]) for name in plan.texts}
-    return Encoder(numbers=plan.numbers, levels=levels)
+    return Encoder(numbers=plan.numbers, second=plan.second, levels=levels)
 
 
 def block_of(encoder: Encoder, rows: TrainingRows) -> Block:
@@ -102,4 +167,5 @@ def block_of(encoder: Encoder, rows: TrainingRows) -> Block:
         X=encoder.matrix(rows),
         outcome=rows.outcome,
         sites=rows.sites,
+        second=rows.matrix(encoder.second) if encoder.second else None,
     )

@@ -14,7 +14,10 @@ from osteorad.cohort.schemas import PREDICTIONS, SELECTION, STEPS
 from osteorad.cohort.splits import OUTER
 from osteorad.files import table_from_rows
 from osteorad.modelling.learning.block import Block, FloatArray, Left, Trace
+from osteorad.modelling.learning.controls import ControlFit
+from osteorad.modelling.learning.linear import column_facts
 from osteorad.modelling.learning.nested import FoldFit, ModelFit, rule_hash
+from osteorad.modelling.learning.plans import RADIOMICS
 from osteorad.modelling.learning.steps import Chain
 from osteorad.provenance import digest
 
@@ -46,9 +49,45 @@ class Run:
 
 def predictions_table(run: Run, fits: Sequence[FoldFit], outcome: Mapping[str, int]) -> pa.Table:
     """Table of schemas.PREDICTIONS. outcome : of every sample; test outcomes are first read here, after all fits."""
-    parts = [_prediction_columns(run, fit, model, outcome) for fit in fits for model in fit.models]
-    columns = {name: [value for part in parts for value in part[name]] for name in PREDICTIONS.names}
+    return _table_of(_prediction_columns(run, fit, model, outcome) for fit in fits for model in fit.models)
+
+
+def controls_table(run: Run, fits: Sequence[ControlFit]) -> pa.Table:
+    """Rows of schemas.PREDICTIONS for negative controls: test rows only, with the outcome that the control had."""
+    return _table_of(_control_columns(run, fit) for fit in fits)
+
+
+def _table_of(parts: Iterable[Mapping[str, list[Any]]]) -> pa.Table:
+    columns: dict[str, list[Any]] = {name: [] for name in PREDICTIONS.names}
+    for part in parts:
+        for name, values in columns.items():
+            values += part[name]
     return pa.table(columns, schema=PREDICTIONS)
+
+
+def _control_columns(run: Run, fit: ControlFit) -> dict[str, list[Any]]:
+    facts = {
+        "cohort": run.cohort,
+        "analysis": run.analysis,
+        "procedure": run.procedure,
+        "repeat": fit.repeat,
+        "fold": fit.fold,
+        "model": fit.model,
+        "variables": fit.variables,
+        "control": fit.control,
+        "chosen": True,
+        "threshold": fit.threshold,
+        "part": "test",
+    }
+    return {
+        **{name: [value] * len(fit.samples) for name, value in facts.items()},
+        "patient": list(fit.patients),
+        "sample": list(fit.samples),
+        "outcome": fit.outcome.tolist(),
+        "score": fit.score.tolist(),
+        "probability": fit.platt.probability(fit.score).tolist(),
+        "predicted": (fit.score >= fit.threshold).astype(int).tolist(),
+    }
 
 
 def _prediction_columns(run: Run, fit: FoldFit, model: ModelFit, outcome: Mapping[str, int]) -> dict[str, list[Any]]:
@@ -86,10 +125,10 @@ def steps_table(run: Run, fits: Sequence[FoldFit]) -> pa.Table:
 def _step_rows(run: Run, fit: FoldFit) -> Iterator[dict[str, Any]]:
     keys = {**run.keys(fit), "variables": fit.plan.variables}
     for inner in fit.inner:
-        rows = [*_chain_rows(inner.chain, fit.encoded)]
+        rows = [*_chain_rows(inner.chain, bool(fit.plan.texts))]
         rows += [_row(name, {}, trace, trace.columns_in, {}) for name, trace in inner.traces.items()]
         yield from _ordered({**keys, "inner_fold": inner.inner_fold}, rows)
-    outer = [*_chain_rows(fit.chain, fit.encoded), *map(_model_row, fit.models), _choice_row(fit)]
+    outer = [*_chain_rows(fit.chain, bool(fit.plan.texts)), *map(_model_row, fit.models), _choice_row(fit)]
     for model in fit.models:
         outer += _rule_rows(fit, model)
     yield from _ordered({**keys, "inner_fold": OUTER}, outer)
@@ -135,7 +174,7 @@ def _choice_row(fit: FoldFit) -> dict[str, Any]:
     scores = np.array([model.train_score for model in fit.models]).T
     trace = _scores_trace(fit.train, scores)
     record = {"chosen": fit.chosen, "inner_auc": {model.name: model.inner_auc for model in fit.models}}
-    return _row(CHOICE, {"by": "mean inner AUC"}, trace, 1, record)
+    return _row(CHOICE, {"by": fit.chosen_by}, trace, 1, record)
 
 
 def _rule_rows(fit: FoldFit, model: ModelFit) -> Iterator[dict[str, Any]]:
@@ -164,7 +203,7 @@ def selection_table(run: Run, fits: Sequence[FoldFit]) -> pa.Table:
 
     kept : used by the chosen model of that fold.
     """
-    rows = [row for fit in fits if fit.plan.variables == "radiomics" for row in _selection_rows(run, fit)]
+    rows = [row for fit in fits if fit.plan.variables == RADIOMICS for row in _selection_rows(run, fit)]
     return table_from_rows(rows, SELECTION)
 
 
@@ -201,16 +240,16 @@ def model_record(run: Run, fit: FoldFit) -> dict[str, Any]:
     Holds no training rows. A model without coefficients is named with its settings only.
     """
     model = fit.chosen_model
-    coefficients = model.coefficients or (None,) * len(model.features)
+    coefficients = model.fitted.coefficients or (None,) * len(model.features)
     return {
         **run.keys(fit),
         "variables": fit.plan.variables,
         "model": model.name,
         **model.setting.plain(),
-        "linear": model.coefficients is not None,
-        "intercept": model.intercept,
+        "linear": model.fitted.coefficients is not None,
+        "intercept": model.fitted.intercept,
         "features": [
-            {"feature": name, **_column(fit.chain, name), "coefficient": value}
+            {"feature": name, **column_facts(fit.chain, name), "coefficient": value}
             for name, value in zip(model.features, coefficients, strict=True)
         ],
         "calibration": {"intercept": model.platt.intercept, "slope": model.platt.slope},
@@ -218,17 +257,3 @@ def model_record(run: Run, fit: FoldFit) -> dict[str, Any]:
         "inner_auc": model.inner_auc,
         "fit_hash": model.trace.fit_hash,
     }
-
-
-def _column(chain: Chain, name: str) -> dict[str, float | None]:
-    """What the steps do to one column, from where it first stands under its name."""
-    facts: dict[str, float | None] = {"fill": None, "centre": None, "scale": None, "clip": None}
-    for step in chain.steps:
-        if name not in step.columns:
-            continue
-        at = step.columns.index(name)
-        for key, values in (("fill", step.fill), ("centre", step.centre), ("scale", step.scale)):
-            if values is not None:
-                facts[key] = float(values[at])
-        facts["clip"] = step.clip if step.clip is not None else facts["clip"]
-    return facts

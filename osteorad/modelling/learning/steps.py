@@ -23,6 +23,7 @@ from osteorad.modelling.learning.steps_cleaning import (
     fit_zscore,
 )
 from osteorad.modelling.learning.steps_filters import fit_correlation, fit_mannwhitney, fit_mrmr
+from osteorad.modelling.learning.steps_stepwise import fit_stepwise
 from osteorad.modelling.learning.steps_weights import fit_elastic_net, fit_lasso, fit_lasso_logistic, fit_stability
 
 __all__ = ["REGISTRY", "Chain", "StepKind", "fit_chain", "looks_at_outcome", "split_supervised", "step_from_plain"]
@@ -54,6 +55,7 @@ REGISTRY: dict[str, StepKind] = {
     "lasso-logistic": StepKind(fit=fit_lasso_logistic, supervised=True),
     "elastic-net": StepKind(fit=fit_elastic_net, supervised=True),
     "stability": StepKind(fit=fit_stability, supervised=True),
+    "stepwise": StepKind(fit=fit_stepwise, supervised=True),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Recipe, Splits
+from osteorad.cohort.config import Controls, Recipe, Splits
 from osteorad.cohort.schemas import SAMPLES
 
 COHORT, ANALYSIS = "toy", "toy-analysis"
@@ -19,7 +19,7 @@ STEPS = [
 
 
 def toy_recipe(
-    models=("logistic", "svm", "knn"), *, folds=3, inner_folds=3, repeats=1, steps=None, **changes
+    models=("logistic", "svm", "knn"), *, folds=3, inner_folds=3, repeats=1, steps=None, permutations=0, **changes
 ) -> Recipe:
     return Recipe(
         name="toy",
@@ -28,6 +28,7 @@ def toy_recipe(
         roi="marrow",
         preset="zhu2024",
         covariates=["age_years", "er"],
+        controls=Controls(permutations=permutations),
         steps=STEPS if steps is None else steps,
         models=list(models),
         trees=10,

@@ -46,7 +46,7 @@ def test_test_rows_replaced_by_anything_leave_selection_model_and_threshold_iden
         for before, after in zip(one.models, two.models, strict=True):
             assert (before.features, before.setting) == (after.features, after.setting)
             assert (before.threshold, before.platt) == (after.threshold, after.platt)
-            assert before.coefficients == after.coefficients
+            assert before.fitted.coefficients == after.fitted.coefficients
             assert np.array_equal(before.train_score, after.train_score)
         if plan.variables == "radiomics":
             assert not np.array_equal(one.models[0].test_score, two.models[0].test_score)

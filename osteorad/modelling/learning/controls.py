@@ -1,0 +1,122 @@
+"""Negative controls: what a cheap form of the procedure finds where the outcome was dealt out anew.
+
+The cheap form is the recipe's steps with all ranked columns and one logistic model, without an inner loop. It is run
+on the real outcome, too (permutation 0), so that like is held against like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from osteorad.cohort.config import Recipe
+from osteorad.cohort.splits import folds_of, held_out, training
+from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.learning.models import REGISTRY, fit_model
+from osteorad.modelling.learning.plans import RADIOMICS, Plan, block_of, fit_encoder
+from osteorad.modelling.learning.steps import fit_chain, split_supervised
+from osteorad.modelling.statistics.metrics import Platt
+from osteorad.provenance import seed_from
+
+CHEAP = "logistic"
+REAL = 0  # number of the run on the real outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlFit:
+    """Scores of the test rows of one fold of a control, and the outcome that they had there.
+
+    repeat : number of the permutation; 0 is the real outcome.
+    """
+
+    control: str
+    variables: str
+    model: str
+    repeat: int
+    fold: int
+    samples: tuple[str, ...]
+    patients: tuple[str, ...]
+    outcome: IntArray
+    score: FloatArray
+    platt: Platt
+    threshold: float
+
+
+def permuted_fits(
+    samples: pa.Table, splits: pa.Table, plan: Plan, *, recipe: Recipe, analysis: str
+) -> list[ControlFit]:
+    """The cheap procedure on permuted outcomes, permutations 0 to `controls.permutations`; empty where none are asked.
+
+    Permutation p uses the folds of repeat (p - 1) mod repeats + 1, permutation 0 those of repeat 1. Steps that do not
+    look at the outcome are fitted once a fold.
+    """
+    count = recipe.controls.permutations
+    if not count:
+        return []
+    outcomes = {number: permuted_outcome(samples, f"{analysis}/permuted/{number}") for number in range(1, count + 1)}
+    outcomes[REAL] = dict(zip(samples["sample"].to_pylist(), samples["outcome"].to_pylist(), strict=True))
+    repeats = max(repeat for repeat, _ in folds_of(splits))
+    found = []
+    for repeat, fold in folds_of(splits):
+        mine = {p: outcomes[p] for p in sorted(outcomes) if (max(p, 1) - 1) % repeats + 1 == repeat}
+        found += list(_fold(samples, splits, plan, mine, repeat=repeat, fold=fold, recipe=recipe, analysis=analysis))
+    return sorted(found, key=lambda fit: (fit.repeat, fit.fold))
+
+
+def _fold(
+    samples: pa.Table,
+    splits: pa.Table,
+    plan: Plan,
+    outcomes: dict[int, dict[str, int]],
+    *,
+    repeat: int,
+    fold: int,
+    recipe: Recipe,
+    analysis: str,
+) -> Iterator[ControlFit]:
+    """One fold under several outcomes."""
+    rows = training(samples, splits, repeat=repeat, fold=fold)
+    test = held_out(samples, splits, repeat=repeat, fold=fold)
+    encoder = fit_encoder(plan, rows)
+    blind, seeing = split_supervised(plan.steps)
+    head = fit_chain(blind, block_of(encoder, rows))
+    X_test = head.transform(encoder.matrix(test), test.sites)
+    config = REGISTRY[CHEAP].grid[-1]
+    for number, outcome in outcomes.items():
+        y = np.array([outcome[sample] for sample in rows.samples], dtype=np.int64)
+        tail = fit_chain(seeing, replace(head.block, outcome=y))
+        seed = seed_from(f"{analysis}/permuted/{number}/{fold}")
+        model = fit_model(CHEAP, tail.block.X, y, config=config, seed=seed, trees=recipe.trees)
+        yield ControlFit(
+            control="permuted",
+            variables=RADIOMICS,
+            model=CHEAP,
+            repeat=number,
+            fold=fold,
+            samples=test.samples,
+            patients=test.patients,
+            outcome=np.array([outcome[sample] for sample in test.samples], dtype=np.int64),
+            score=np.asarray(model.score(tail.transform(X_test, test.sites)), dtype=float),
+            platt=Platt(intercept=0.0, slope=1.0),
+            threshold=0.0,
+        )
+
+
+def permuted_outcome(samples: pa.Table, name: str) -> dict[str, int]:
+    """Sample -> outcome after the patients were put in a random order, drawn from `name`.
+
+    Each patient's outcomes stay together and are laid in turn onto the samples: with one sample a patient a plain
+    permutation, with several one that keeps lesions of a patient alike.
+    """
+    own: dict[str, list[tuple[str, int]]] = {}
+    rows = zip(*(samples[column].to_pylist() for column in ("patient", "sample", "outcome")), strict=True)
+    for patient, sample, outcome in sorted(rows):
+        own.setdefault(patient, []).append((sample, outcome))
+    patients = sorted(own)
+    order = np.random.default_rng(seed_from(name)).permutation(len(patients))
+    dealt = [outcome for at in order for _, outcome in own[patients[at]]]
+    places = [sample for patient in patients for sample, _ in own[patient]]
+    return dict(zip(places, dealt, strict=True))
