@@ -23,6 +23,13 @@ Facts = Mapping[str, Any]
 
 VERDICT_WORDS = {"pass": "passed", "fail": "FAILED", "warn": "passed with warnings"}
 
+DESIGNS = {
+    "folds": "{repeats} × {folds} nested folds, by patient",
+    "hold-out": "{repeats} nested hold-outs, by patient",
+    "site": "{folds} nested folds, one a site",
+    "column": "{folds} nested folds, as a column says",
+}
+
 
 def write_analysis_page(
     *,
@@ -119,7 +126,7 @@ def analysis_report(
         subtitle=_subtitle(analysis, recipe, counts),
         state=state,
         sections=shown,
-        chips=_chips(audit, counts),
+        chips=_chips(audit, counts, evaluation["split"]),
         notice=notice,
         numbers={
             "counts": counts,
@@ -146,14 +153,13 @@ def _subtitle(analysis: Facts, recipe: Facts, counts: Facts) -> str:
     return words + (f" Data cut-off {analysis['cutoff']}." if analysis.get("cutoff") else "")
 
 
-def _chips(audit: Facts, counts: Facts) -> list[dict[str, str]]:
+def _chips(audit: Facts, counts: Facts, split: str) -> list[dict[str, str]]:
     words = f"Audit {VERDICT_WORDS[audit['verdict']]}: {audit['passed']} of {audit['of']} checks"
     chips = [{"text": words, "tone": parts.TONES[audit["verdict"]]}]
     if counts["minority"] < counts["minority_needed"]:
         text = f"Too few events: {counts['minority']} of {counts['minority_needed']}"
         chips.append({"text": text, "tone": "warn"})
-    design = f"{counts['repeats']} × {counts['folds']} nested folds, by patient"
-    return [*chips, {"text": design, "tone": "plain"}]
+    return [*chips, {"text": DESIGNS[split].format(**counts), "tone": "plain"}]
 
 
 def _citations(analysis: Facts, recipe: Facts) -> list[str]:

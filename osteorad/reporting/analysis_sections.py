@@ -91,8 +91,8 @@ def performance_section(evaluation: Facts, audit: Facts, label: str, truth: Fact
     """Curves and decisions; the forest too where it is no headline."""
     level = evaluation["level"]
     sentence = (
-        f"From out-of-fold predictions; bands and intervals are {percent(level)} patient bootstrap, conditional on the "
-        "fitted models."
+        f"From {sentences.TESTED[evaluation['split']]}; bands and intervals are {percent(level)} patient bootstrap, "
+        "conditional on the fitted models."
     )
     parts: list[doc.Part] = []
     if not sentences.is_result(evaluation, audit):
@@ -189,7 +189,7 @@ def methods_section(analysis: Facts, recipe: Facts, evaluation: Facts, flow: Fac
         "outcome": analysis["outcome_label"],
         "models": len(recipe["models"]),
         "steps": [step["settings"] for step in recipe["steps"]],
-        "comparisons": len(evaluation["differences"]),
+        "comparisons": evaluation["multiplicity"]["comparisons"],
         "permutations": (evaluation["controls"]["permuted"] or {}).get("n"),
         "scaled_to": [0, 1],
         "extractor": {name: version for name, version in versions.items() if "pyradiomics" in name},

@@ -173,11 +173,11 @@ def differences_table(evaluation: Facts) -> doc.Part:
         doc.column("p_holm", "P (Holm)", "p"),
         doc.column("verdict", "Better?", "state"),
     ]
-    several = len(rows) > 1
-    caption = "Differences in AUC, fold by fold, over the comparisons declared in the recipe" + (
-        f"; P (Holm) is corrected for {plural(len(rows), 'comparison')}." if several else "."
+    tested = evaluation["multiplicity"]["comparisons"]
+    caption = "Differences in AUC on the same patients, over the comparisons declared in the recipe" + (
+        f"; P (Holm) is corrected for {plural(tested, 'comparison')}." if tested > 1 else "."
     )
-    facts = {"comparisons": len(rows), "least": LEAST_P}
+    facts = {"comparisons": tested, "least": LEAST_P}
     return doc.table("differences", caption, columns, rows, empty="None: 0 comparisons could be made.", facts=facts)
 
 

@@ -195,6 +195,10 @@ def _clinical_text(recipe: Facts, evaluation: Facts) -> str:
     return words
 
 
+# Whose predictions are judged, by the kind of split.
+TESTED = dict.fromkeys(("folds", "site", "column"), "out-of-fold predictions") | {
+    "hold-out": "predictions of the patients held out"
+}
 SPLIT_WORDS = {
     "folds": "{folds} outer folds{fewer}, stratified by outcome",
     "hold-out": "a training part and a test part of {share}, stratified by outcome",
@@ -216,7 +220,7 @@ def _evaluation_text(recipe: Facts, evaluation: Facts) -> str:
         f"{plural(splits['inner_folds'], 'inner fold')}; this was repeated "
         f"{plural(counts['repeats'], 'time')}, {plural(counts['fits'], 'outer fit')} in all. Primary number: "
         f"{_lower(primary['estimand']).rstrip('.')}. Interval: {_lower(primary['method']).rstrip('.')}. Curves, "
-        f"sensitivity and specificity come from out-of-fold predictions; their intervals are percentiles of "
+        f"sensitivity and specificity come from {TESTED[splits['kind']]}; their intervals are percentiles of "
         f"{plural(recipe['bootstrap'], 'bootstrap sample')} of patients, conditional on the fitted models."
         f"{_control_text(evaluation)}"
     )
@@ -224,7 +228,7 @@ def _evaluation_text(recipe: Facts, evaluation: Facts) -> str:
 
 def _control_text(evaluation: Facts) -> str:
     permuted = evaluation["controls"]["permuted"]
-    compared = len(evaluation["differences"])
+    compared = evaluation["multiplicity"]["comparisons"]
     words = f" {plural(permuted['n'], 'permutation')} of the outcome served as negative control." if permuted else ""
     if compared > 1:
         words += f" P values of {plural(compared, 'comparison')} were corrected by Holm's method."

@@ -273,3 +273,20 @@ def test_coverage_stands_beside_each_interval() -> None:
 
 def _figures(told: dict[str, Any]) -> list[dict[str, Any]]:
     return [part for section in told["sections"] for part in parts_of(section) if part["kind"] == "figure"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "chip", "said"),
+    [
+        ("hold-out", "2 nested hold-outs, by patient", "a training part and a test part of 30\u00a0%"),
+        ("site", "5 nested folds, one a site", "5 outer folds, one a site"),
+        ("column", "5 nested folds, as a column says", "5 outer folds by a column of the table"),
+    ],
+)
+def test_other_ways_to_divide_are_named(kind: str, chip: str, said: str) -> None:
+    recipe = invented.recipe_used()
+    recipe["splits"] = {**recipe["splits"], "kind": kind}
+    told = _report(recipe=recipe, evaluation={**invented.evaluation(), "split": kind})
+    assert chip in [entry["text"] for entry in told["chips"]]
+    assert said in " ".join(_section(told, "methods")["parts"][0]["texts"])
+    assert check_page(render_page(told), told) == []
