@@ -161,6 +161,7 @@ rule report_analysis:
         audit=f"{ANALYSIS}/audit.json",
         flow=f"{ANALYSIS}/flow.json",
         lineage=f"{ANALYSIS}/lineage.json",
+        bundle=f"{ANALYSIS}/bundle/bundle.json",
         truth=lambda wc: PLAN.truth(wc.analysis),
         key=key_of("report_analysis", "{analysis}"),
     output:

@@ -6,11 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from osteorad.reporting.nomogram import nice_ticks, nomogram_of, probability_ticks
+from osteorad.cohort.splits import analysis_splits
+from osteorad.modelling.learning.bundle import Frozen, freeze
+from osteorad.reporting.nomogram import REFERENCE, Variable, nice_ticks, nomogram_of, probability_ticks
 from osteorad.reporting.nomogram_part import nomogram_part
+from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
 from tests.unit.reporting import invented_analysis as invented
 from tests.unit.reporting.invented_more import bundle, linear
 
@@ -147,3 +151,38 @@ def test_probabilities_are_marked_apart_and_in_order() -> None:
     assert marks == sorted(marks)
     gaps = np.diff([total for _, total in marks]) / drawn.most
     assert gaps.min() >= 0.05
+
+
+@pytest.mark.parametrize("variables", ["clinical", "combined"])
+def test_a_frozen_bundle_is_read_off_as_it_scores(variables: str) -> None:
+    samples = _older_with_event(toy_samples())
+    recipe = toy_recipe(("logistic",), baselines=["combined", "clinical"])
+    splits = analysis_splits(samples, recipe.splits, analysis=ANALYSIS, cohort=COHORT)
+    frozen = Frozen(freeze(samples, splits, recipe, analysis=ANALYSIS, cohort=COHORT))
+    drawn = nomogram_of(frozen.plain["parts"][variables])
+    assert drawn is not None
+    wanted = frozen.score(samples, variables).probability
+    radscore = frozen.score(samples).score
+    axes = {variable.name: variable for variable in drawn.variables}
+    read = 0
+    for place, row in enumerate(samples.to_pylist()):
+        values = {**row, "radscore": float(radscore[place])}
+        outside = any(not axis.levels and not axis.low <= values[name] <= axis.high for name, axis in axes.items())
+        if outside or row["clinical.er"] is None:
+            continue
+        total = sum(drawn.points(name, _named(axis, values[name])) for name, axis in axes.items())
+        assert drawn.probability(total) == pytest.approx(wanted[place], rel=1e-9)
+        read += 1
+    assert read >= 10
+
+
+def _older_with_event(samples: pa.Table) -> pa.Table:
+    """Samples whose clinical model tells patients apart."""
+    outcome = samples["outcome"].to_numpy()
+    age = 60 + 8 * outcome + np.random.default_rng(1).normal(0, 9, len(outcome))
+    return samples.set_column(samples.column_names.index("clinical.age_years"), "clinical.age_years", pa.array(age))
+
+
+def _named(axis: Variable, value: Any) -> Any:
+    """A value as the axis calls it."""
+    return value if not axis.levels or value in dict(axis.levels) else REFERENCE
