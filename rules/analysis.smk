@@ -8,6 +8,7 @@ rule make_samples:
         clinical=lambda wc: PLAN.clinical(PLAN.config.analyses[wc.analysis].cohort),
         lesions=lambda wc: PLAN.lesion_outcomes(wc.analysis),
         second=lambda wc: PLAN.second_features(wc.analysis),
+        shuffled=lambda wc: PLAN.shuffled_features(wc.analysis),
         features=lambda wc: PLAN.features(wc.analysis, "features.parquet"),
         reasons=lambda wc: PLAN.features(wc.analysis, "reasons.parquet"),
         key=key_of("make_samples", "{analysis}"),

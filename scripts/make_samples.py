@@ -12,6 +12,7 @@ samples_job(
     clinical=Path(snakemake.input.clinical[0]) if snakemake.input.clinical else None,
     lesions=Path(snakemake.input.lesions[0]) if snakemake.input.lesions else None,
     second=Path(snakemake.input.second[0]) if snakemake.input.second else None,
+    shuffled=Path(snakemake.input.shuffled[0]) if snakemake.input.shuffled else None,
     params=snakemake.params.analysis,
     out_samples=Path(snakemake.output.samples),
     out_set_aside=Path(snakemake.output.set_aside),

@@ -26,16 +26,18 @@ def samples_job(
     out_flow: Path,
     lesions: Path | None = None,
     second: Path | None = None,
+    shuffled: Path | None = None,
 ) -> None:
     """Pair features with outcomes and write samples, what was set aside, and the flow.
 
-    clinical, lesions, second : None where the cohort or the recipe has none (see `cohort.samples.CohortTables`).
+    clinical, lesions, second, shuffled : None where the cohort or the recipe has none (`cohort.samples.CohortTables`).
     params : name, settings, recipe and max_quarantined, as `cohort.plan.Plan.analysis_params` gives them.
     Raises AnalysisRefused where the cohort does not allow the analysis; nothing is written then.
     """
     settings = Analysis.model_validate(params["settings"])
     paths = {"features": features, "reasons": reasons, "patients": patients, "series": series, "clinical": clinical}
-    given = {name: path for name, path in {**paths, "lesions": lesions, "second": second}.items() if path is not None}
+    more = {"lesions": lesions, "second": second, "shuffled": shuffled}
+    given = {name: path for name, path in {**paths, **more}.items() if path is not None}
     tables = {"clinical": NO_CLINICAL, **{name: read_parquet(path) for name, path in given.items()}}
     made = make_samples(
         CohortTables(**tables, inputs={f"{name}.parquet": sha256_file(path) for name, path in given.items()}),

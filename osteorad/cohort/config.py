@@ -50,6 +50,7 @@ MODELS = tuple(MODEL_SETTINGS)
 PRESETS = ("zhu2024", "zhao2024", "lesion-table")
 IMAGES = ("ct", "pet", "fused")
 TABLE = "table"  # source, and name of image, ROI, session and preset of a feature table
+SHUFFLED = "shuffled"  # ending of a preset's name, and of columns: the same ROIs with their voxels in random order
 GRIDS = ("fused",)
 RECIPES = ("best", "lu2025", "tabular", "tabular-lasso", "zhao2024", "zhu2024")
 BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")

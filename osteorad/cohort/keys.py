@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import TABLE, Analysis, Cohort, Config, Recipe
+from osteorad.cohort.config import SHUFFLED, TABLE, Analysis, Cohort, Config, Recipe
 from osteorad.files import write_text_if_changed
 from osteorad.provenance import rule_key
 
@@ -60,16 +60,21 @@ def asked_rois(config: Config, recipes: Mapping[str, Recipe], cohort: str, prese
     """ROIs whose features a cohort needs under a preset: those of its recipes; all for the lesion table."""
     if preset == "lesion-table":
         return sorted(config.cohorts[cohort].rois)
-    return sorted(
-        {recipes[n].roi for n, a in config.analyses.items() if a.cohort == cohort and recipes[n].preset == preset}
-    )
+    asked = (recipes[n] for n, a in config.analyses.items() if a.cohort == cohort)
+    return sorted({recipe.roi for recipe in asked if preset in presets_of(recipe)})
+
+
+def presets_of(recipe: Recipe) -> list[str]:
+    """Presets that a recipe needs: its own, and the same on shuffled voxels where it asks for that control."""
+    return [recipe.preset, *([f"{recipe.preset}-{SHUFFLED}"] if recipe.controls.shuffled else [])]
 
 
 def asked_presets(config: Config, recipes: Mapping[str, Recipe], cohort: str) -> list[str]:
     """Presets that a cohort needs: the lesion table's, and those of its recipes; none for a feature table."""
     if config.cohorts[cohort].source == TABLE:
         return []
-    return sorted({"lesion-table"} | {recipes[n].preset for n, a in config.analyses.items() if a.cohort == cohort})
+    asked = (recipes[n] for n, a in config.analyses.items() if a.cohort == cohort)
+    return sorted({"lesion-table", *(preset for recipe in asked for preset in presets_of(recipe))})
 
 
 def asked_images(config: Config, recipes: Mapping[str, Recipe], cohort: str, preset: str) -> list[str]:
@@ -79,7 +84,7 @@ def asked_images(config: Config, recipes: Mapping[str, Recipe], cohort: str, pre
     names = {
         i
         for n, a in config.analyses.items()
-        if a.cohort == cohort and recipes[n].preset == preset
+        if a.cohort == cohort and preset in presets_of(recipes[n])
         for i in recipes[n].images
     }
     return sorted(names)
@@ -131,6 +136,7 @@ def _samples(s: Scoped) -> Any:
                 "covariates",
             },
         ),
+        "shuffled": r.controls.shuffled,
         "max_quarantined": s.config.cohorts[a.cohort].max_quarantined,
     }
 

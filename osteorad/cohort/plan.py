@@ -15,7 +15,7 @@ import yaml
 
 from osteorad import __version__
 from osteorad.cohort import keys
-from osteorad.cohort.config import TABLE, Config, Recipe
+from osteorad.cohort.config import SHUFFLED, TABLE, Config, Recipe
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.sources import Source, source_of
@@ -226,6 +226,12 @@ class Plan:
         recipe = self.recipes[analysis]
         name = f"features/{recipe.preset}/{recipe.second_set}/features.parquet"
         return [self.of_cohort(analysis, name)] if recipe.second_set else []
+
+    def shuffled_features(self, analysis: str) -> list[str]:
+        """The feature table of shuffled voxels, where the recipe asks for that control."""
+        recipe = self.recipes[analysis]
+        name = f"features/{recipe.preset}-{SHUFFLED}/{recipe.mask_set}/features.parquet"
+        return [self.of_cohort(analysis, name)] if recipe.controls.shuffled else []
 
     def mask_sets(self, cohort: str) -> list[str]:
         """Mask sets that the cohort page and the active analyses of a cohort read."""

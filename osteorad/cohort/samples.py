@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import SHUFFLED, Analysis, Recipe
 from osteorad.cohort.divisions import LEAST_PATIENTS
 from osteorad.cohort.flow import Flow, Loss, set_aside_rows
 from osteorad.cohort.instances import Candidate, FeatureRows, instances_of, sessions_of, with_features
@@ -37,7 +37,7 @@ class CohortTables:
 
     features, reasons : contract 4. patients, series : schemas of those names. clinical : days since the index date.
     inputs : name -> SHA-256 of the files, for lineage. lesions : schemas.LESIONS, where the cohort has such a table.
-    second : features from the recipe's second mask set.
+    second : features from the recipe's second mask set. shuffled : those of its own set with shuffled voxels.
     """
 
     features: pa.Table
@@ -48,6 +48,7 @@ class CohortTables:
     inputs: Mapping[str, str]
     lesions: pa.Table | None = None
     second: pa.Table | None = None
+    shuffled: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,9 @@ def make_samples(
             f"{len(flow.stages)} stages. Wanted: at least {LEAST_PATIENTS} of each. {_largest_loss(flow)}"
         )
     second = None if tables.second is None else FeatureRows(tables.second, recipe, str(recipe.second_set))
-    table = _table(found, outcomes, tables, cohort=cohort, recipe=recipe, days=days, second=second)
+    shuffled = None if tables.shuffled is None else FeatureRows(tables.shuffled, recipe, recipe.mask_set)
+    beside = {str(recipe.second_set): second, SHUFFLED: shuffled}
+    table = _table(found, outcomes, tables, cohort=cohort, recipe=recipe, days=days, beside=beside)
     aside = table_from_rows(set_aside_rows(flow.losses[within_cohort:], cohort), QUARANTINE)
     present = set(tables.clinical.column_names)
     facts = {
@@ -201,10 +204,10 @@ def _table(
     cohort: str,
     recipe: Recipe,
     days: Days,
-    second: FeatureRows | None,
+    beside: Mapping[str, FeatureRows | None],
 ) -> pa.Table:
-    """The samples table: keys, days and outcome, `clinical.<name>`, `lesion.<name>`, `<image>.<feature>`, and
-    `<image>@<set>.<feature>`; metadata of columns is kept.
+    """The samples table: keys, days and outcome, `clinical.<name>`, `lesion.<name>`, `<image>.<feature>`, and of the
+    tables beside it (a second reader's set, shuffled voxels) `<image>@<name>.<feature>`; metadata of columns is kept.
     """
     order, clinical = sorted(outcomes), tables.clinical
     place = {patient: row for row, patient in enumerate(clinical["patient"].to_pylist())}
@@ -240,12 +243,13 @@ def _table(
         for name in found.columns[image]:
             fields.append(found.table.schema.field(name).with_name(f"{image}.{name}"))
             columns.append(found.table[name].take(rows))
-    if second is not None:
-        for image in recipe.images:
-            rows = pa.array([second.rows[image].get(candidate) for candidate in order], pa.int64())
+    for other, table in beside.items():
+        for image in recipe.images if table is not None else ():
+            assert table is not None
+            rows = pa.array([table.rows[image].get(candidate) for candidate in order], pa.int64())
             for name in found.columns[image]:
-                fields.append(found.table.schema.field(name).with_name(f"{image}@{recipe.second_set}.{name}"))
-                columns.append(_second_values(second, name, rows))
+                fields.append(found.table.schema.field(name).with_name(f"{image}@{other}.{name}"))
+                columns.append(_values_beside(table, name, rows))
     metadata = {**(found.table.schema.metadata or {}), b"inputs": json_text(dict(tables.inputs)).encode()}
     return pa.table(columns, schema=pa.schema(fields, metadata=metadata))
 
@@ -257,8 +261,8 @@ def _event_days(clinical: pa.Table, rows: pa.Array, recipe: Recipe) -> pa.Chunke
     return clinical["event_day"].take(rows).cast(pa.float64())
 
 
-def _second_values(second: FeatureRows, name: str, rows: pa.Array) -> pa.ChunkedArray | pa.Array:
-    """A feature from the second reader's contours; NaN where that reader drew nothing."""
-    if name not in second.names:
+def _values_beside(other: FeatureRows, name: str, rows: pa.Array) -> pa.ChunkedArray | pa.Array:
+    """A feature of another table, such as a second reader's; NaN where that reader drew nothing."""
+    if name not in other.names:
         return pa.array([float("nan")] * len(rows), pa.float64())
-    return second.table[name].take(rows).fill_null(float("nan"))
+    return other.table[name].take(rows).fill_null(float("nan"))

@@ -1,7 +1,9 @@
-"""Negative controls: what a cheap form of the procedure finds where the outcome was dealt out anew.
+"""Negative controls: what is found where there is nothing to find.
 
-The cheap form is the recipe's steps with all ranked columns and one logistic model, without an inner loop. It is run
-on the real outcome, too (permutation 0), so that like is held against like.
+Permuted: a cheap form of the procedure where the outcome was dealt out anew. Shuffled: the whole procedure on features
+of ROIs whose voxels were put in random order, so that texture is gone. The cheap form is the recipe's steps with all
+ranked columns and one logistic model, without an inner loop. It is run on the real outcome, too (permutation 0), so
+that like is held against like.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.config import SHUFFLED, Recipe
 from osteorad.cohort.splits import folds_of, held_out, training
 from osteorad.modelling.learning.block import FloatArray, IntArray
 from osteorad.modelling.learning.models import REGISTRY, fit_model
+from osteorad.modelling.learning.nested import fit_fold
 from osteorad.modelling.learning.plans import RADIOMICS, Plan, block_of, fit_encoder
 from osteorad.modelling.learning.steps import fit_chain, split_supervised
 from osteorad.modelling.statistics.metrics import Platt
@@ -29,7 +32,7 @@ REAL = 0  # number of the run on the real outcome
 class ControlFit:
     """Scores of the test rows of one fold of a control, and the outcome that they had there.
 
-    repeat : number of the permutation; 0 is the real outcome.
+    repeat : of control permuted the number of the permutation, 0 the real outcome.
     """
 
     control: str
@@ -103,6 +106,44 @@ def _fold(
             platt=Platt(intercept=0.0, slope=1.0),
             threshold=0.0,
         )
+
+
+def shuffled_fits(
+    samples: pa.Table, splits: pa.Table, plan: Plan, *, recipe: Recipe, analysis: str
+) -> list[ControlFit]:
+    """The whole nested procedure on the columns of shuffled voxels; empty where the recipe does not ask for it.
+
+    A step that compares readers is left out: nobody contours shuffled voxels twice.
+    """
+    if not recipe.controls.shuffled:
+        return []
+    own = replace(
+        plan,
+        numbers=tuple(name.replace(".", f"@{SHUFFLED}.", 1) for name in plan.numbers),
+        second=(),
+        steps=tuple(step for step in plan.steps if step.step != "icc"),
+    )
+    outcome = dict(zip(samples["sample"].to_pylist(), samples["outcome"].to_pylist(), strict=True))
+    found = []
+    for repeat, fold in folds_of(splits):
+        fit = fit_fold(samples, splits, own, recipe=recipe, analysis=f"{analysis}/{SHUFFLED}", repeat=repeat, fold=fold)
+        model = fit.chosen_model
+        found.append(
+            ControlFit(
+                control=SHUFFLED,
+                variables=plan.variables,
+                model=model.name,
+                repeat=repeat,
+                fold=fold,
+                samples=fit.test_samples,
+                patients=fit.test_patients,
+                outcome=np.array([outcome[sample] for sample in fit.test_samples], dtype=np.int64),
+                score=model.test_score,
+                platt=model.platt,
+                threshold=model.threshold,
+            )
+        )
+    return found
 
 
 def permuted_outcome(samples: pa.Table, name: str) -> dict[str, int]:

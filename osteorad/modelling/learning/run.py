@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import AS_PUBLISHED, folds_of
 from osteorad.errors import ConfigError, unknown_name
-from osteorad.modelling.learning.controls import permuted_fits
+from osteorad.modelling.learning.controls import permuted_fits, shuffled_fits
 from osteorad.modelling.learning.lineage import fold_name, lineage_graph
 from osteorad.modelling.learning.models import REGISTRY
 from osteorad.modelling.learning.nested import FoldFit, fit_fold
@@ -60,6 +60,7 @@ def fit_analysis(samples: pa.Table, splits: pa.Table, recipe: Recipe, *, analysi
         fits = fit_folds(samples, splits, recipe, analysis=analysis)
         log.info("%d permuted outcomes, by the cheap procedure", recipe.controls.permutations)
         controls = permuted_fits(samples, splits, plans[0], recipe=recipe, analysis=analysis)
+        controls += shuffled_fits(samples, splits, plans[0], recipe=recipe, analysis=analysis)
     graph = lineage_graph(run, fits, samples=samples, splits=splits, inputs=_inputs(samples))
     nested = Fitted(
         predictions=pa.concat_tables([predictions_table(run, fits, outcome), controls_table(run, controls)]),

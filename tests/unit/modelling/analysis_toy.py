@@ -28,13 +28,12 @@ def toy_recipe(
         roi="marrow",
         preset="zhu2024",
         covariates=["age_years", "er"],
-        controls=Controls(permutations=permutations),
         steps=STEPS if steps is None else steps,
         models=list(models),
         trees=10,
         splits=Splits(folds=folds, inner_folds=inner_folds, repeats=repeats),
         bootstrap=200,
-        **changes,
+        **{"controls": Controls(permutations=permutations), **changes},
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from osteorad.cohort.config import Controls
 from osteorad.cohort.splits import make_splits
 from osteorad.modelling.learning.controls import REAL, permuted_fits, permuted_outcome
 from osteorad.modelling.learning.plans import plans_of
@@ -60,6 +62,25 @@ def test_permutations_find_chance_and_the_real_outcome_more():
     drawn = np.array([mean for number, mean in means.items() if number != REAL])
     assert abs(drawn.mean() - 0.5) < 3 * drawn.std(ddof=1) / np.sqrt(len(drawn))
     assert means[REAL] > drawn.max()
+
+
+def test_shuffled_voxels_give_nothing_where_texture_gave_much():
+    samples = toy_samples(n=60, events=30, strength=3.0)
+    recipe = toy_recipe(("logistic",), controls=Controls(permutations=0, shuffled=True))
+    noise = np.random.default_rng(0)
+    for name in [name for name in samples.column_names if name.startswith("ct.")]:
+        column = pa.array(noise.permutation(samples[name].to_numpy()))
+        samples = samples.append_column(name.replace("ct.", "ct@shuffled."), column)
+    splits = make_splits(samples, recipe.splits, analysis=ANALYSIS, cohort=COHORT)
+    table = fit_analysis(samples, splits, recipe, analysis=ANALYSIS, cohort=COHORT).predictions
+    values = {}
+    for control in ("none", "shuffled"):
+        rows = [row for row in table.to_pylist() if (row["control"], row["part"]) == (control, "test")]
+        rows = [row for row in rows if row["variables"] == "radiomics" and row["chosen"]]
+        assert len(rows) == 60
+        values[control] = auc(np.array([row["outcome"] for row in rows]), np.array([row["score"] for row in rows]))
+    assert values["none"] > 0.8
+    assert abs(values["shuffled"] - 0.5) < 0.25
 
 
 def test_controls_stand_among_the_predictions_with_their_own_outcome():
