@@ -38,7 +38,7 @@ def forest_part(evaluation: Facts, truth: Facts | None) -> doc.Part:
         "AUC of the model and of what it is held against",
         ". ".join(f"{row['label']}: {interval_text(row)}" for row in rows) + ".",
         _forest_caption(evaluation),
-        {"rows": rows, **_axis(rows), "level": evaluation["level"]},
+        {"rows": rows, **axis_of(rows), "level": evaluation["level"]},
     )
 
 
@@ -51,7 +51,7 @@ def _forest_caption(evaluation: Facts) -> str:
     return words + " A candidate alone is no answer: which one is best was not known before the test."
 
 
-def _axis(rows: Sequence[Facts]) -> dict[str, Any]:
+def axis_of(rows: Sequence[Facts]) -> dict[str, Any]:
     """Ticks that hold all estimates and limits."""
     shown = [value for row in rows for value in (row["estimate"], row["low"], row["high"]) if value is not None]
     least = min([0.4, *shown])
@@ -250,5 +250,5 @@ def _subgroup_forest(shown: Sequence[Facts], told: Facts, evaluation: Facts) -> 
         "AUC in subgroups",
         f"AUC by subgroup: {words}.",
         f"AUC of the pooled predictions by subgroup, events/samples beside the level. {told['label']}.",
-        {"rows": rows, **_axis(rows), "label_text": told["label"]},
+        {"rows": rows, **axis_of(rows), "label_text": told["label"]},
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osteorad.reporting import report as doc
+from osteorad.reporting.comparisons import axis_of
 from osteorad.reporting.wording import LEAST_P, none_of, p_value, plural, real
 
 Facts = Mapping[str, Any]
@@ -126,13 +127,10 @@ def _published_figure(told: Facts) -> doc.Part:
         "AUC as published, on permuted outcomes, and nested",
         ". ".join(f"{entry['label']}: {real(entry['estimate'])}" for entry in rows) + ".",
         f"Mean AUC over {plural(told['divisions'], 'division')}; lines: smallest to largest, no interval. "
-        f"{told['choice'].rstrip('.')}.",
+        f"{told['choice'][:1].upper()}{told['choice'][1:].rstrip('.')}.",
         {
             "rows": rows,
-            "ticks": [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
-            "chance": 0.5,
-            "chance_label": "chance",
-            "label": "AUC",
+            **axis_of(rows),
             "divisions": told["divisions"],
             "choice_text": told["choice"],
         },

@@ -175,7 +175,7 @@ def _model_text(recipe: Facts, evaluation: Facts) -> str:
         if any("trees" in m or "forest" in m for m in recipe["models"])
         else ""
     )
-    rule = recipe["threshold"] if recipe["threshold"] == "youden" else f"sensitivity of {recipe['sensitivity']}"
+    rule = "Youden's index" if recipe["threshold"] == "youden" else f"a sensitivity of {recipe['sensitivity']}"
     return (
         f"In each training part, in this order: {'; '.join(steps)}. {plural(len(models), 'classifier')} "
         f"({listed(models)}) competed; the inner folds chose one and fixed its threshold ({rule}), so "
