@@ -15,6 +15,7 @@ from osteorad.cohort.splits import AS_PUBLISHED, NESTED
 from osteorad.modelling.auditing.fits import check_noise_refit, check_training_rows
 from osteorad.modelling.auditing.permuted import check_permuted
 from osteorad.modelling.auditing.proxies import check_proxies
+from osteorad.modelling.auditing.radscore import check_radscore
 from osteorad.modelling.auditing.roles import check_networks, check_patient_ids, check_roles
 from osteorad.modelling.auditing.rules import check_choice, check_threshold
 from osteorad.modelling.auditing.tables import AuditTables, Finding
@@ -94,6 +95,12 @@ CHECKS: tuple[Check, ...] = (
         title="Features arrived unscaled",
         question="Have the features mean 0 and SD 1 over training and test rows together?",
         run=check_standardised,
+    ),
+    Check(
+        code="A11",
+        title="Rad-scores of training rows are out-of-fold",
+        question="Was the combined model fitted on scores that the radiomics model gave to rows it had not seen?",
+        run=check_radscore,
     ),
     Check(
         code="A12",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from osteorad.cohort.schemas import SAMPLES
-from osteorad.cohort.splits import OUTER, folds_of, inner_folds_of, training
+from osteorad.cohort.splits import NESTED, OUTER, folds_of, inner_folds_of, training
 from osteorad.modelling.auditing.tables import (
     AuditTables,
     Finding,
@@ -21,17 +23,11 @@ from osteorad.modelling.auditing.tables import (
 )
 from osteorad.modelling.learning.block import Trace
 from osteorad.modelling.learning.lineage import fold_name, upstream
-from osteorad.modelling.learning.nested import FoldFit, fit_fold, last_prefix
-from osteorad.modelling.learning.plans import (
-    COMBINED,
-    RADIOMICS,
-    Plan,
-    block_of,
-    fit_encoder,
-    plans_of,
-    with_radscore,
-)
+from osteorad.modelling.learning.nested import FoldFit, last_prefix
+from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder, plans_of, with_radscore
+from osteorad.modelling.learning.published import REPLAYED, published_fits
 from osteorad.modelling.learning.records import CALIBRATION, CHOICE, ENCODE, THRESHOLD
+from osteorad.modelling.learning.run import fit_folds
 from osteorad.modelling.learning.steps import fit_chain
 from osteorad.provenance import seed_from
 
@@ -50,12 +46,14 @@ def check_training_rows(tables: AuditTables) -> Finding:
             stored[(row["repeat"], row["fold"], row["inner_fold"], row["variables"], row["step"])] = row
     problems: list[str] = []
     compared = 0
-    for plan in plans_of(tables.recipe, tables.samples):
-        for repeat, fold in folds_of(tables.splits):
-            for inner_fold in (OUTER, *inner_folds_of(tables.splits, repeat=repeat, fold=fold)):
+    scores = radscores(tables.predictions)
+    for repeat, fold in folds_of(tables.splits, tables.procedure):
+        samples = with_radscore(tables.samples, scores.get((repeat, fold), {}))
+        for plan in _plans(tables):
+            for inner_fold in (OUTER, *_inner_folds(tables, repeat, fold)):
                 where = (repeat, fold, inner_fold, plan.variables)
                 own = {key[-1]: row for key, row in stored.items() if key[:4] == where}
-                problems += _compare(where, own, _replay(tables, plan, where, own))
+                problems += _compare(where, own, _replay(replace(tables, samples=samples), plan, where, own))
                 compared += len(own)
     problems += _upstream_patients(tables)
     return finding(
@@ -65,15 +63,24 @@ def check_training_rows(tables: AuditTables) -> Finding:
     )
 
 
+def _plans(tables: AuditTables) -> list[Plan]:
+    """What the procedure fits side by side."""
+    plans = plans_of(tables.recipe, tables.samples)
+    return plans if tables.procedure == NESTED else [plan for plan in plans if plan.variables in REPLAYED]
+
+
+def _inner_folds(tables: AuditTables, repeat: int, fold: int) -> list[int]:
+    """Inner folds whose fits are recorded; the paper's own order has one fit of its steps a division."""
+    return inner_folds_of(tables.splits, repeat=repeat, fold=fold) if tables.procedure == NESTED else []
+
+
 def _replay(
     tables: AuditTables, plan: Plan, where: tuple[int, int, int, str], stored: dict[str, dict[str, Any]]
 ) -> dict[str, Trace]:
     """Traces of all steps and models of a plan on one training part, from the rows themselves."""
     repeat, fold, inner_fold, _ = where
-    samples = tables.samples
-    if plan.variables == COMBINED:
-        samples = with_radscore(samples, radscores(tables.predictions, repeat, fold))
-    rows = training(samples, tables.splits, repeat=repeat, fold=fold, inner_fold=inner_fold)
+    part = {"repeat": repeat, "fold": fold, "inner_fold": inner_fold}
+    rows = training(tables.samples, tables.splits, **part, procedure=tables.procedure)
     chain = fit_chain(plan.steps, block_of(fit_encoder(plan, rows), rows))
     traces = {step.name: step.trace for step in chain.steps}
     if plan.texts and chain.steps:
@@ -121,26 +128,32 @@ def _upstream_patients(tables: AuditTables) -> Iterator[str]:
 
 def check_noise_refit(tables: AuditTables) -> Finding:
     """A3: one fold drawn by name, its test rows replaced by noise: selection, model and threshold stay to the bit."""
-    folds = folds_of(tables.splits)
-    repeat, fold = folds[seed_from(f"{tables.analysis}/audit/A3") % len(folds)]
-    noised = _with_noise(tables, repeat, fold)
+    repeat, fold = drawn_fold(tables, "A3")
     problems: list[str] = []
     proof: list[str] = []
-    scores: dict[str, float] = {}
-    for plan in plans_of(tables.recipe, tables.samples):
-        table = with_radscore(noised, scores) if plan.variables == COMBINED else noised
-        again = fit_fold(
-            table, tables.splits, plan, recipe=tables.recipe, analysis=tables.analysis, repeat=repeat, fold=fold
-        )
-        scores = again.radscores() if plan.variables == RADIOMICS else scores
+    for again in _fitted_again(tables, _with_noise(tables, repeat, fold), repeat, fold):
         problems += _differences(tables, again)
-        proof.append(f"{plan.variables}: {again.chosen}, {len(again.chosen_model.features)} columns, unchanged")
+        proof.append(f"{again.plan.variables}: {again.chosen}, {len(again.chosen_model.features)} columns, unchanged")
     return finding(
         problems,
         looked_at=f"{fold_name(repeat, fold)} fitted again, test features, covariates and outcomes replaced by noise",
         clean="Features, settings, chosen model, inner scores, calibration and threshold are identical to the bit.",
         proof=proof,
     )
+
+
+def drawn_fold(tables: AuditTables, check: str) -> tuple[int, int]:
+    """Repeat and fold that a check fits again, drawn by the names of analysis and check."""
+    folds = folds_of(tables.splits, tables.procedure)
+    return folds[seed_from(f"{tables.analysis}/audit/{check}") % len(folds)]
+
+
+def _fitted_again(tables: AuditTables, samples: pa.Table, repeat: int, fold: int) -> list[FoldFit]:
+    """Every plan of the procedure in one fold."""
+    splits = tables.splits.filter((pc.field("repeat") == repeat) & (pc.field("fold") == fold))
+    if tables.procedure == NESTED:
+        return fit_folds(samples, splits, tables.recipe, analysis=tables.analysis)
+    return published_fits(samples, splits, _plans(tables), recipe=tables.recipe, analysis=tables.analysis)
 
 
 def _with_noise(tables: AuditTables, repeat: int, fold: int) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from osteorad.cohort.config import Recipe
 from osteorad.cohort.splits import OUTER
 from osteorad.modelling.auditing.tables import (
+    CLOSE,
     AuditTables,
     Finding,
     FoldKey,
@@ -23,9 +24,6 @@ from osteorad.modelling.learning.nested import choose, frozen_rule, rule_hash
 from osteorad.modelling.learning.plans import PREVALENCE
 from osteorad.modelling.learning.records import CALIBRATION, CHOICE, THRESHOLD
 from osteorad.modelling.statistics.metrics import DIGITS, auc
-
-CLOSE = 1e-9  # numbers that went through a file and a second computation
-
 
 # --- A6 --------------------------------------------------------------------------------------------------------------
 
@@ -52,11 +50,15 @@ def _choice_problems(
     records: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]],
 ) -> Iterator[str]:
     where = f"r{key[0]}f{key[1]} {key[2]}"
-    recomputed = {rows.model: _inner_auc(rows, inner[key[:2]]) for rows in models}
     picked = [rows.model for rows in models if rows.chosen]
     if len(picked) != 1:
         yield f"{where}: {len(picked)} models are marked as chosen"
         return
+    if key[:2] not in inner:
+        if len(models) > 1:
+            yield f"{where}: {picked[0]} was chosen of {len(models)} models without inner folds{_best_on_test(models)}"
+        return
+    recomputed = {rows.model: _inner_auc(rows, inner[key[:2]]) for rows in models}
     own = records.get(key, {})
     if missing := {(CHOICE, None), *((rows.model, None) for rows in models)} - set(own):
         yield f"{where}: {len(missing)} steps are not recorded"
@@ -76,6 +78,17 @@ def _choice_problems(
             yield f"{where} {model}: its setting is not the one with the best inner AUC"
     if own[(CHOICE, None)]["fit_hash"] != _hash_of_scores(models):
         yield f"{where}: the choice was made from other scores than the inner ones"
+
+
+def _best_on_test(models: list[PredictionRows]) -> str:
+    """Says so where the chosen model is the best one on the test rows."""
+    values = {}
+    for rows in models:
+        test = rows.of_part("test")
+        values[rows.model] = auc(rows.outcome[test], rows.score[test]) or 0.0
+    taken = next(rows.model for rows in models if rows.chosen)
+    best = max(round(value, DIGITS) for value in values.values())
+    return f"; no other has a larger AUC on the test rows ({best:.3f})" if round(values[taken], DIGITS) == best else ""
 
 
 def _hash_of_scores(models: list[PredictionRows]) -> str | None:
@@ -120,7 +133,13 @@ def check_threshold(tables: AuditTables) -> Finding:
     """A7: threshold, probabilities and decisions follow from the inner scores of the training rows."""
     records = outer_records(tables.steps)
     models = prediction_rows(tables.predictions)
-    problems = [problem for rows in models for problem in _rule_problems(rows, records, tables.recipe)]
+    inner = _inner_parts(tables.splits)
+    problems: list[str] = []
+    for rows in models:
+        if (rows.repeat, rows.fold) in inner:
+            problems += _rule_problems(rows, records, tables.recipe)
+        else:
+            problems.append(f"{rows.where}: threshold and calibration come from in-sample scores, without inner folds")
     return finding(
         problems,
         looked_at=f"threshold and calibration of {len(models)} models, made again from inner scores",

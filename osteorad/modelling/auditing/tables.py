@@ -16,6 +16,7 @@ from osteorad.cohort.splits import NESTED, OUTER
 from osteorad.modelling.learning.block import FloatArray, IntArray
 from osteorad.modelling.learning.plans import RADIOMICS
 
+CLOSE = 1e-9  # numbers that went through a file and a second computation
 FoldKey = tuple[int, int, str]  # repeat, fold, variables
 Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
 
@@ -134,16 +135,13 @@ def prediction_rows(predictions: pa.Table) -> list[PredictionRows]:
     return found
 
 
-def radscores(predictions: pa.Table, repeat: int, fold: int) -> dict[str, float]:
-    """Sample -> score of the radiomics model chosen in a fold, as the predictions hold it; empty without one."""
-    rows = predictions.filter(
-        (pc.field("repeat") == repeat)
-        & (pc.field("fold") == fold)
-        & (pc.field("variables") == RADIOMICS)
-        & (pc.field("control") == "none")
-        & pc.field("chosen")
-    )
-    return dict(zip(rows["sample"].to_pylist(), rows["score"].to_pylist(), strict=True))
+def radscores(predictions: pa.Table) -> dict[tuple[int, int], dict[str, float]]:
+    """(repeat, fold) -> sample -> score of the chosen radiomics model, as the combined model gets it."""
+    return {
+        (rows.repeat, rows.fold): dict(zip(rows.sample, rows.score.tolist(), strict=True))
+        for rows in prediction_rows(predictions)
+        if rows.chosen and rows.variables == RADIOMICS
+    }
 
 
 def step_rows(steps: pa.Table) -> Iterator[dict[str, Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from osteorad.cohort.splits import OUTER, TrainingRows, folds_of, make_splits, training
+from osteorad.cohort.splits import TrainingRows, folds_of, make_splits, training
 from osteorad.modelling.auditing.tables import AuditTables
 from osteorad.modelling.learning import nested, run, steps
 from osteorad.modelling.learning.block import Block
@@ -29,8 +30,19 @@ def small(seed=1, **changes) -> pa.Table:
     return toy_samples(**{"n": 30, "events": 15, "features": 40, "seed": seed, **changes})
 
 
-def fitted(samples: pa.Table | None = None) -> Toy:
-    return fit_toy(small() if samples is None else samples, toy_recipe(MODELS))
+def fitted(samples: pa.Table | None = None, baselines=("prevalence",)) -> Toy:
+    recipe = toy_recipe(MODELS, inner_folds=2, baselines=list(baselines))
+    return fit_toy(small() if samples is None else samples, recipe)
+
+
+def combined() -> Toy:
+    return fitted(baselines=("clinical", "combined", "prevalence"))
+
+
+@cache
+def clean() -> Toy:
+    """An honest analysis; nobody changes it, and no plant is active when it is first made."""
+    return combined()
 
 
 def with_column(table: pa.Table, name: str, values) -> pa.Table:
@@ -96,7 +108,7 @@ def steps_on_all_rows(monkeypatch) -> AuditTables:
 def inner_steps_on_the_outer_part(monkeypatch) -> AuditTables:
     """Selection before the inner split."""
 
-    def whole(samples, splits, *, repeat, fold, inner_fold=OUTER):
+    def whole(samples, splits, *, repeat, fold, **inner):
         return training(samples, splits, repeat=repeat, fold=fold)
 
     monkeypatch.setattr(nested, "training", whole)
@@ -150,7 +162,7 @@ def with_control(toy: Toy, **how) -> pa.Table:
 
 def control_with_a_leak(monkeypatch) -> AuditTables:
     """On permuted outcomes, too, columns are selected before the split."""
-    toy = fitted()
+    toy = clean()
     return toy.audit_tables(predictions=with_control(toy, before_split=True))
 
 
@@ -191,11 +203,11 @@ def standardised_table(monkeypatch) -> AuditTables:
 
 def image_after_the_event(monkeypatch) -> AuditTables:
     """The scan that showed the metastases."""
-    samples = small()
+    samples = clean().samples
     event = next(at for at, day in enumerate(samples["event_day"].to_pylist()) if day is not None)
     days = samples["image_day"].to_pylist()
     days[event] = 260.0
-    return fitted(with_column(samples, "image_day", days)).audit_tables()
+    return clean().audit_tables(samples=with_column(samples, "image_day", days))
 
 
 # --- A6, A7 ----------------------------------------------------------------------------------------------------------
@@ -236,12 +248,46 @@ def threshold_of_test_rows(monkeypatch) -> AuditTables:
     return with_folds(monkeypatch, change).audit_tables()
 
 
+# --- A11 -------------------------------------------------------------------------------------------------------------
+
+
+def in_sample_radscore(monkeypatch) -> AuditTables:
+    """The combined model is fitted on scores that the radiomics model gives to its own training rows."""
+
+    def apparent(fit):
+        model = fit.chosen_model
+        own = model.fitted.score(fit.chain.block.X[:, : model.setting.k]).tolist()
+        return dict(zip((*fit.train.samples, *fit.test_samples), [*own, *model.test_score.tolist()], strict=True))
+
+    monkeypatch.setattr(nested.FoldFit, "radscores", apparent)
+    return combined().audit_tables()
+
+
+def in_sample_scores_throughout(monkeypatch) -> AuditTables:
+    """In-sample scores stand in for inner ones everywhere: in the predictions, threshold and combined model, too."""
+    honest = nested.learn_fold
+
+    def leaky(samples, splits, plan, *, recipe, **where):
+        fit = honest(samples, splits, plan, recipe=recipe, **where)
+        if not plan.learned_rule:
+            return fit
+        models = []
+        for model in fit.models:
+            own = model.fitted.score(fit.chain.block.X[:, : model.setting.k])
+            platt, threshold = nested.frozen_rule(fit.train.outcome, own, recipe)
+            models.append(dataclasses.replace(model, train_score=own, platt=platt, threshold=threshold))
+        return dataclasses.replace(fit, models=tuple(models))
+
+    monkeypatch.setattr(nested, "learn_fold", leaky)
+    return combined().audit_tables()
+
+
 # --- A13 -------------------------------------------------------------------------------------------------------------
 
 
 def network_that_saw_everybody(monkeypatch) -> AuditTables:
     """Masks of all patients by a network that was trained on all patients."""
-    toy = fitted()
+    toy = clean()
     graph = copy.deepcopy(toy.fitted.lineage)
     everybody = list(range(len(graph["patients"])))
     graph["nodes"].append({"id": "network/unet", "kind": "network", "patients": everybody})
@@ -261,6 +307,7 @@ PLANTS: dict[str, list[tuple[Callable[[pytest.MonkeyPatch], AuditTables], set[st
     "A8": [(ids_that_are_nan, set())],
     "A9": [(feature_that_names_the_site, set())],
     "A10": [(standardised_table, set())],
+    "A11": [(in_sample_radscore, {"A2"}), (in_sample_scores_throughout, {"A6"})],
     "A12": [(image_after_the_event, set())],
     "A13": [(network_that_saw_everybody, set())],
 }

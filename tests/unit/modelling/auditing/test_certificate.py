@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 
 from osteorad.cohort.splits import OUTER, folds_of
 from osteorad.files import json_text
@@ -19,6 +20,11 @@ from tests.unit.modelling.conftest import Toy, fit_toy
 
 # Codes that may fire with another: what is learned from test rows also moves when these are replaced.
 MAY_FIRE_WITH = {"A6": {"A3"}, "A7": {"A3"}}
+
+
+@pytest.fixture(scope="module")
+def toy() -> Toy:
+    return fit_toy(toy_samples(n=30, events=15, features=40), toy_recipe(inner_folds=2))
 
 
 def failed(toy: Toy, **changes) -> set[str]:

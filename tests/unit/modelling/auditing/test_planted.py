@@ -7,7 +7,7 @@ import pytest
 from osteorad.files import json_text
 from osteorad.modelling.auditing.certificate import CHECKS, audit_analysis
 from tests.unit.modelling.analysis_toy import COHORT
-from tests.unit.modelling.auditing.plants import PLANTS, fitted, with_control
+from tests.unit.modelling.auditing.plants import PLANTS, clean, with_control
 
 WARNS = {"A9", "A10"}
 
@@ -26,7 +26,7 @@ def test_every_check_has_a_plant():
 
 
 def test_the_same_analysis_without_a_leak_passes_every_check():
-    toy = fitted()
+    toy = clean()
     found = audit_analysis(toy.audit_tables(predictions=with_control(toy, before_split=False)), cohort=COHORT)
     verdicts = {row["code"]: row["verdict"] for row in found["checks"]}
     assert {code for code, verdict in verdicts.items() if verdict != "pass"} == {"A13"}  # no network

@@ -1,6 +1,8 @@
-"""What the audit finds in the samples table itself: A5, A8, A10, A12; and A13 in the lineage."""
+"""What the audit finds in the samples table itself: A5, A8, A10, A12; A4 in controls, A13 in the lineage."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from osteorad.cohort.config import Splits
 from osteorad.cohort.schemas import PREDICTIONS, SAMPLES, SELECTION, SPLITS, STEPS
 from osteorad.cohort.splits import make_splits
 from osteorad.files import read_parquet
+from osteorad.modelling.auditing.permuted import check_permuted
 from osteorad.modelling.auditing.roles import check_networks, check_patient_ids
 from osteorad.modelling.auditing.tables import AuditTables
 from osteorad.modelling.auditing.values import check_days, check_duplicates, check_standardised
@@ -109,6 +112,43 @@ def test_a5_in_published_tables(shared_data, name, pairs):
     found = check_duplicates(audit_tables(published_table(shared_data("statistics/tables"), name)))
     assert found.verdict == ("fail" if pairs else "pass")
     assert all(pair in line for pair, line in zip(pairs, found.evidence, strict=True))
+
+
+# --- A4 --------------------------------------------------------------------------------------------------------------
+
+
+def control_rows(aucs: dict[int, float]) -> pa.Table:
+    """Test rows of a control: permutation -> AUC of its one fold, 10 events and 10 others."""
+    rows = []
+    for number, value in aucs.items():
+        lower = round(100 * (1 - value))  # pairs in wrong order
+        events = [9.5 - lower // 10 - (at < lower % 10) for at in range(10)]
+        facts = {"control": "permuted", "part": "test", "chosen": True, "repeat": number, "fold": 1}
+        for outcome, scores in ((1, events), (0, range(10))):
+            rows += [{**facts, "outcome": outcome, "score": float(score)} for score in scores]
+    return pa.Table.from_pylist(rows, schema=PREDICTIONS)
+
+
+def permuted(aucs: dict[int, float]):
+    return check_permuted(replace(audit_tables(toy_samples()), predictions=control_rows(aucs)))
+
+
+def test_a4_looks_at_the_mean_of_a_hundred_permutations_and_not_at_the_real_outcome():
+    spread = {number: 0.5 + 0.1 * (-1) ** number for number in range(1, 101)}
+    found = permuted({0: 1.0, **spread})
+    assert (found.verdict, found.looked_at) == ("pass", "mean AUC within folds of 100 permutations")
+    assert "0.5000" in found.text
+    assert permuted({number: value + 0.04 for number, value in spread.items()}).verdict == "fail"
+    assert permuted({number: value - 0.04 for number, value in spread.items()}).verdict == "fail"
+    assert permuted({number: value + 0.02 for number, value in spread.items()}).verdict == "pass"
+
+
+def test_a4_few_permutations_show_a_leak_but_never_that_there_is_none():
+    few = {number: 0.5 + 0.1 * (-1) ** number for number in range(1, 21)}
+    assert permuted(few).verdict == "not applicable"
+    assert permuted({number: value + 0.3 for number, value in few.items()}).verdict == "fail"
+    assert permuted({1: 1.0, 2: 0.9, 3: 1.0}).verdict == "not applicable"
+    assert "0 permutations" in permuted({}).text
 
 
 # --- A8 --------------------------------------------------------------------------------------------------------------
