@@ -147,17 +147,21 @@ def shuffled_fits(
 
 
 def permuted_outcome(samples: pa.Table, name: str) -> dict[str, int]:
-    """Sample -> outcome after the patients were put in a random order, drawn from `name`.
+    """Sample -> outcome after patients exchanged their outcomes, drawn from `name`.
 
-    Each patient's outcomes stay together and are laid in turn onto the samples: with one sample a patient a plain
-    permutation, with several one that keeps lesions of a patient alike.
+    A patient gets the outcomes of another one in random order, from the start again where he has more samples than
+    that one. So no outcome hangs on the patient's own features or on a lesion's number, and no two patients share
+    one: else features of neighbours would tell something, and the mean AUC would not be 0.5.
     """
     own: dict[str, list[tuple[str, int]]] = {}
     rows = zip(*(samples[column].to_pylist() for column in ("patient", "sample", "outcome")), strict=True)
     for patient, sample, outcome in sorted(rows):
         own.setdefault(patient, []).append((sample, outcome))
     patients = sorted(own)
-    order = np.random.default_rng(seed_from(name)).permutation(len(patients))
-    dealt = [outcome for at in order for _, outcome in own[patients[at]]]
-    places = [sample for patient in patients for sample, _ in own[patient]]
-    return dict(zip(places, dealt, strict=True))
+    rng = np.random.default_rng(seed_from(name))
+    drawn: dict[str, int] = {}
+    for patient, at in zip(patients, rng.permutation(len(patients)).tolist(), strict=True):
+        theirs = rng.permutation([outcome for _, outcome in own[patients[at]]])
+        dealt = np.resize(theirs, len(own[patient])).tolist()
+        drawn |= {sample: outcome for (sample, _), outcome in zip(own[patient], dealt, strict=True)}
+    return drawn

@@ -43,6 +43,21 @@ def test_lesions_of_a_patient_stay_alike():
     assert all(len(values) == 1 for values in by_patient.values())
 
 
+def test_patients_of_unequal_size_share_no_outcome_and_lesion_numbers_keep_none():
+    samples = toy_samples(lesions=2)
+    rows = [at for at in range(samples.num_rows) if at % 6 != 1]  # every third patient has one lesion
+    samples = samples.take(rows)
+    place = samples.column_names.index("outcome")
+    first = [int(number == 1) for number in samples["lesion"].to_pylist()]
+    by_number = samples.set_column(place, samples.schema.field(place), pa.array(first, pa.int32()))
+    drawn = permuted_outcome(samples, "a/1")
+    patients = dict(zip(samples["sample"].to_pylist(), samples["patient"].to_pylist(), strict=True))
+    assert len({(patients[sample], outcome) for sample, outcome in drawn.items()}) == len(set(patients.values()))
+    seconds = [sample for sample, number in zip(patients, samples["lesion"].to_pylist(), strict=True) if number == 2]
+    moved = [permuted_outcome(by_number, f"a/{number}")[sample] for number in range(20) for sample in seconds]
+    assert np.mean(moved) == pytest.approx(2 / 3 * 1 / 2 + 1 / 3, abs=0.05)  # from patients with two lesions, and one
+
+
 def test_every_permutation_tests_every_sample_once():
     samples = toy_samples()
     _, fits = fits_of(samples, toy_recipe(repeats=2, permutations=5))
