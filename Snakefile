@@ -11,6 +11,7 @@ include: "rules/tables.smk"
 include: "rules/features.smk"
 include: "rules/cohort.smk"
 include: "rules/analysis.smk"
+include: "rules/external.smk"
 
 
 rule all:

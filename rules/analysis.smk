@@ -70,6 +70,8 @@ rule fit_models:
         "logs/fit_models/{analysis}.log",
     benchmark:
         "benchmarks/fit_models/{analysis}.tsv"
+    wildcard_constraints:
+        analysis=LEARNING,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -144,6 +146,8 @@ rule evaluate_analysis:
         "logs/evaluate_analysis/{analysis}.log",
     benchmark:
         "benchmarks/evaluate_analysis/{analysis}.tsv"
+    wildcard_constraints:
+        analysis=LEARNING,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -172,6 +176,8 @@ rule report_analysis:
         "logs/report_analysis/{analysis}.log",
     benchmark:
         "benchmarks/report_analysis/{analysis}.tsv"
+    wildcard_constraints:
+        analysis=LEARNING,
     conda:
         "../envs/core.yaml"
     threads: 1

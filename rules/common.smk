@@ -79,6 +79,14 @@ def cohorts_with(*sources):
     return "|".join(PLAN.cohorts_from(*sources)) or "(?!)"
 
 
+def analyses_with(bundle):
+    """A wildcard constraint: the analyses that apply a frozen bundle, or those that learn."""
+    return "|".join(PLAN.analyses_of(bundle)) or "(?!)"
+
+
+LEARNING, EXTERNAL = analyses_with(False), analyses_with(True)
+
+
 def default_targets():
     """Every report asked for, and every manifest on the way, so that a deleted intermediate is made again."""
     return PLAN.targets(PATIENTS)

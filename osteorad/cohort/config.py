@@ -445,6 +445,22 @@ class Recipe(Settings):
     )
 
 
+# Keys of a recipe that say how a procedure is judged or told; the others say what is learned: a bundle's hash.
+JUDGED = (
+    "splits",
+    "bootstrap",
+    "controls",
+    "published",
+    "comparisons",
+    "decision_thresholds",
+    "assumed",
+    "title",
+    "citation",
+    "subgroup_minimum",
+    "baselines",
+)
+
+
 class Analysis(Settings):
     """A question: cohort, recipe, outcome, overrides."""
 

@@ -21,6 +21,7 @@ PATIENT_RULES = 6  # de-identify images and contours, convert, draw masks, fuse,
 COHORT_RULES = 3  # clinical table, cohort tables, page
 TABLE_RULES, TABLE_FILES = 2, 14  # import and page of a feature table; its tables, logs and benchmarks
 ANALYSIS_RULES = 6  # samples, splits, fit, audit, evaluate, page
+EXTERNAL_RULES = 4  # samples, apply, evaluate, page
 PROJECT_RULES = 2  # index page, all
 
 
@@ -86,6 +87,9 @@ def forecast(
         disk_mb += slices * counts[name].mb_per_file * (copies + NIFTI_SHARE)
         files += slices * copies + patients * (3 * rules + images)
     for name in analyses:
+        if config.analyses[name].bundle is not None:
+            jobs, files = jobs + EXTERNAL_RULES, files + 3 * EXTERNAL_RULES
+            continue
         splits = recipes[name].splits
         jobs += ANALYSIS_RULES
         seconds += splits.repeats * splits.folds * len(recipes[name].models) * FIT_S_PER_FOLD

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import SHUFFLED, TABLE, Analysis, Cohort, Config, Recipe
+from osteorad.cohort.config import JUDGED, SHUFFLED, TABLE, Analysis, Cohort, Config, Recipe
 from osteorad.files import write_text_if_changed
 from osteorad.provenance import rule_key
 
@@ -196,6 +196,9 @@ RULES: dict[str, Key] = {
     "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
     "evaluate_analysis": Key("analysis", _evaluation),
     "report_analysis": Key("analysis", _analysis, PAGE_DATA),
+    "apply_bundle": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json", exclude=set(JUDGED))),
+    "evaluate_external": Key("analysis", _evaluation),
+    "report_external": Key("analysis", _analysis, PAGE_DATA),
     "write_index": Key("project", _index, TEMPLATES),
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.config import (
+    JUDGED,
     LESION_COLUMNS,
     MODELS,
     PHANTOM_SECOND_SET,
@@ -238,6 +239,9 @@ class _Checker:
                 yield from self._mask_sets(recipe[0], recipe[1], analysis)
                 if recipe[1].outcome_of == "lesion":
                     yield from self._lesion_outcome(recipe[0], recipe[1], name, analysis)
+        for name, analysis in self.config.analyses.items():
+            if analysis.bundle is not None:
+                yield from self._bundle(name, analysis, analysis.bundle)
 
     def _raw_names(self, key: str) -> Iterable[str]:
         raw = self.located.value.get(key) if isinstance(self.located.value, dict) else None
@@ -411,6 +415,30 @@ class _Checker:
                 if step.step == "icc":
                     place = located.where("steps", str(index), "step")
                     yield f"{place}: 'icc' compares two readers. Wanted: 'second_set', a folder below contours/."
+
+    def _bundle(self, name: str, analysis: Analysis, bundle: str) -> Iterator[str]:
+        """An external validation: the bundle is another analysis', learned by the same recipe, or lies in a folder."""
+        place = self._at("analyses", name, "bundle")
+        if analysis.as_published:
+            yield f"{self._at('analyses', name, 'as_published')}: nothing is learned here, so nothing can be replayed."
+        source = self.config.analyses.get(bundle)
+        if source is None:
+            if not (self.workdir / bundle / "bundle.json").is_file():
+                names = [other for other, a in self.config.analyses.items() if a.bundle is None]
+                yield unknown_name("analysis, and no folder with bundle.json", bundle, names, place)
+            return
+        if source.bundle is not None:
+            yield f"{place}: analysis '{bundle}' applies a bundle itself. Wanted: the analysis that learned it."
+            return
+        if analysis.cohort == source.cohort:
+            yield f"{place}: '{bundle}' was learned on the same cohort '{source.cohort}'. Wanted: another cohort."
+        if name in self.recipes and bundle in self.recipes:
+            ours, theirs = (self.recipes[n].model_dump(mode="json", exclude=set(JUDGED)) for n in (name, bundle))
+            if differing := sorted(key for key in ours if ours[key] != theirs[key]):
+                yield (
+                    f"{place}: '{bundle}' was learned by another recipe; {', '.join(differing)} differ. "
+                    "Wanted: the same recipe with the same overrides."
+                )
 
     # --- names
 

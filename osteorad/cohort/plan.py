@@ -277,6 +277,26 @@ class Plan:
             "versions": self._versions("extract_features", "fit_models", "convert_images"),
         }
 
+    # --- external validation -----------------------------------------------------------------------------------------
+
+    def analyses_of(self, bundle: bool) -> list[str]:
+        """Names of the analyses that apply a frozen bundle, or of those that learn."""
+        return sorted(name for name, a in self.config.analyses.items() if (a.bundle is not None) == bundle)
+
+    def bundle(self, analysis: str) -> str:
+        """The bundle that an external validation applies: another analysis', or that of a folder."""
+        named = self.config.analyses[analysis].bundle
+        assert named is not None
+        return (
+            f"results/analyses/{named}/bundle/bundle.json" if named in self.config.analyses else f"{named}/bundle.json"
+        )
+
+    def external_page(self, analysis: str) -> dict[str, Any]:
+        """What the page of an external validation says of its settings, and versions."""
+        page = self.analysis_page(analysis)
+        page["versions"] = self._versions("extract_features", "apply_bundle", "convert_images")
+        return {name: page[name] for name in ("analysis", "recipe", "versions")}
+
     def _versions(self, *rules: str) -> dict[str, str]:
         """Versions of this package and of the libraries that these rules import."""
         found = {"osteorad": __version__}

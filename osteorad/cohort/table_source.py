@@ -6,6 +6,7 @@ one lesion of one patient, its image and ROI are both called `table`, its sessio
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from osteorad.cohort.clinical import DAY_COLUMNS
 from osteorad.cohort.config import TABLE, FeatureTable
 from osteorad.cohort.feature_table import FeatureFile, FeatureRow, feature_rows, open_features, problems_of, texts_of
 from osteorad.errors import ConfigError
-from osteorad.files import json_text, table_from_rows, write_json, write_parquet
+from osteorad.files import table_from_rows, write_json, write_parquet
 from osteorad.provenance import sha256_file
 from osteorad.reasons import reason
 
+FACTS = b"osteorad"  # where a feature table tells what made it; a test holds it equal to the radiomics room's
 MOST_NAMED = 5  # features that a reason names
 Rows = list[dict[str, Any]]
 
@@ -197,7 +199,8 @@ def _features(
     columns = [keys[name] for name in keys.column_names]
     fields = [*keys.schema, *(pa.field(name, pa.float64()) for name in names)]
     columns += [pa.array(matrix[:, at], pa.float64()) for at in range(len(names))]
-    metadata = {b"preset": TABLE.encode(), b"inputs": json_text({"table": file_hash}).encode()}
+    facts = {"preset": TABLE, "preset_hash": "", "software": {}, "inputs": {"table": file_hash}}
+    metadata = {FACTS: json.dumps(facts, sort_keys=True).encode()}
     return pa.table(columns, schema=pa.schema(fields, metadata=metadata))
 
 

@@ -16,9 +16,11 @@ import pytest
 from osteorad.cohort.feature_table import open_features
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.samples import CohortTables, make_samples
-from osteorad.cohort.splits import make_splits
+from osteorad.cohort.splits import frozen_splits, make_splits
 from osteorad.cohort.table_source import Imported, imported
 from osteorad.files import read_json, read_parquet
+from osteorad.modelling.external import apply_bundle
+from osteorad.modelling.learning.bundle import freeze
 from osteorad.modelling.learning.run import fit_analysis
 from osteorad.modelling.statistics.metrics import auc
 from osteorad.reporting.check import check_page
@@ -110,3 +112,25 @@ def test_a_table_goes_from_file_to_report_in_one_command(settings):
         page = folder / target
         assert check_page(page.read_text(encoding="utf-8"), read_json(page.with_suffix(".json"))) == []
     assert planned(folder, *targets) == {}
+
+
+# --- a frozen model elsewhere
+
+EXTERNAL_AUC = {"radboud": 0.551, "maastro": 0.628, "moffitt": 0.615, "mumc": 0.686, "m-spore": 0.449}
+EXTERNAL_TOLERANCE = 0.05
+
+
+@pytest.mark.slow
+def test_a_model_frozen_at_one_site_gives_the_reference_at_five_others(settings):
+    """Reference: mRMR, ten columns and logistic regression on HarvardRT; AUC of each other site."""
+    recipe = settings.recipes["hosny-ten"]
+    samples = samples_of(settings, "hosny-ten")
+    splits = frozen_splits(samples, recipe.splits, analysis="hosny-ten", cohort="harvard")
+    bundle = freeze(samples, splits, recipe, analysis="hosny-ten", cohort="harvard")
+    found = {}
+    for site in EXTERNAL_AUC:
+        own = settings.recipes[f"to-{site}"]
+        applied = apply_bundle(bundle, samples_of(settings, f"to-{site}"), own, analysis=f"to-{site}", cohort=site)
+        rows = applied.predictions.filter(pc.field("variables") == "radiomics")
+        found[site] = auc(rows["outcome"].to_numpy(), rows["score"].to_numpy())
+    assert found == pytest.approx(EXTERNAL_AUC, abs=EXTERNAL_TOLERANCE)

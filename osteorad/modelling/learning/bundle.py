@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.config import JUDGED, Recipe
 from osteorad.cohort.splits import FROZEN, HeldOutRows
 from osteorad.errors import ConfigError
 from osteorad.modelling.learning.block import FloatArray
+from osteorad.modelling.learning.extractor import extractor_of
 from osteorad.modelling.learning.linear import linear_part
 from osteorad.modelling.learning.models import REGISTRY, model_from_plain
 from osteorad.modelling.learning.nested import FoldFit, learn_fold
@@ -64,7 +65,7 @@ def freeze(samples: pa.Table, splits: pa.Table, recipe: Recipe, *, analysis: str
         "cohort": cohort,
         "recipe": recipe.name,
         "recipe_hash": recipe_hash(recipe),
-        "extractor": _extractor(samples),
+        "extractor": extractor_of(samples),
         "unit": recipe.unit,
         "card": {
             "patients": len(set(samples["patient"].to_pylist())),
@@ -79,15 +80,7 @@ def freeze(samples: pa.Table, splits: pa.Table, recipe: Recipe, *, analysis: str
 
 def recipe_hash(recipe: Recipe) -> str:
     """Hash of what a recipe asks of samples, features and models; how it is evaluated does not count."""
-    evaluated = {"splits", "bootstrap", "controls", "published", "comparisons", "decision_thresholds", "assumed"}
-    texts = {"title", "citation", "subgroup_minimum", "baselines"}
-    return digest(recipe.model_dump(mode="json", exclude=evaluated | texts), 32)
-
-
-def _extractor(samples: pa.Table) -> dict[str, str]:
-    """What made the features, as the samples' table carries it."""
-    metadata = samples.schema.metadata or {}
-    return {name.decode(): metadata[name].decode() for name in sorted(metadata) if name != b"inputs"}
+    return digest(recipe.model_dump(mode="json", exclude=set(JUDGED)), 32)
 
 
 def _refusal(model: str) -> str:

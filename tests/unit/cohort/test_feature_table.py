@@ -303,3 +303,47 @@ def test_recipes_of_tables_are_for_tables(tmp_path):
     assert found == [
         "resources/recipes/tabular.yaml:8 preset: 'table' is for cohorts of source table; the source of 'p' is phantom."
     ]
+
+
+# --- external validations in the settings
+
+BUNDLED = """\
+cohorts:
+  here:
+    source: table
+    table: {path: features.csv, outcome: outcome, covariates: [age], drop: [centre]}
+  there:
+    source: table
+    table: {path: features.csv, outcome: outcome, covariates: [age], drop: [centre]}
+analyses:
+  event: {cohort: here, recipe: tabular, overrides: {steps.mrmr.k: [1]}}
+  outside: {cohort: there, recipe: tabular, overrides: {steps.mrmr.k: [1], bootstrap: 10}, bundle: event}
+"""
+
+
+def test_an_external_validation_costs_four_jobs(tmp_path):
+    report = checked(tmp_path, BUNDLED)
+    assert report.problems == []
+    alone = checked(tmp_path, BUNDLED.replace("  outside:", "  # outside:"))
+    assert report.forecast.jobs == alone.forecast.jobs + 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("bundle: event", "bundle: evnt", "no folder with bundle.json 'evnt'. Did you mean 'event'?"),
+        ("cohort: there", "cohort: here", "'event' was learned on the same cohort 'here'"),
+        ("k: [1], bootstrap", "k: [2], bootstrap", "'event' was learned by another recipe; steps differ"),
+        ("bundle: event", "bundle: outside", "analysis 'outside' applies a bundle itself"),
+        ("bundle: event", "as_published: true, bundle: event", "nothing is learned here"),
+    ],
+)
+def test_bundles_that_do_not_fit_are_told_before_any_job(tmp_path, old, new, message):
+    found = checked(tmp_path, BUNDLED.replace(old, new)).problems
+    assert any(message in problem for problem in found), found
+
+
+def test_a_bundle_may_lie_in_a_folder(tmp_path):
+    (tmp_path / "from-elsewhere").mkdir()
+    (tmp_path / "from-elsewhere/bundle.json").write_text("{}")
+    assert checked(tmp_path, BUNDLED.replace("bundle: event", "bundle: from-elsewhere")).problems == []
