@@ -25,13 +25,37 @@ class Sizes:
     slice_mm: float
     export_copies: int  # of the CT series in the export that is indexed
     cohort: int  # patients of the dry run
-    features: int  # columns of the modelling table; 0: all of the preset
-    trees: int
+    table: tuple[int, int]  # patients and features of the modelling table
+    wide: tuple[int, int]  # the same of the wide one
+    trees: int  # of a forest
+    plain_trees: int  # of one in the plain design
     repeats: int  # of measurements
 
 
-NORMAL = Sizes(matrix=512, slices=300, slice_mm=1.0, export_copies=10, cohort=2000, features=0, trees=100, repeats=3)
-TINY = Sizes(matrix=96, slices=48, slice_mm=2.7, export_copies=2, cohort=12, features=40, trees=5, repeats=1)
+NORMAL = Sizes(
+    matrix=512,
+    slices=300,
+    slice_mm=1.0,
+    export_copies=10,
+    cohort=2000,
+    table=(312, 2500),
+    wide=(1000, 20_000),
+    trees=100,
+    plain_trees=500,
+    repeats=3,
+)
+TINY = Sizes(
+    matrix=96,
+    slices=48,
+    slice_mm=2.7,
+    export_copies=2,
+    cohort=12,
+    table=(40, 40),
+    wide=(40, 200),
+    trees=5,
+    plain_trees=10,
+    repeats=1,
+)
 
 
 @dataclass(slots=True)
@@ -116,3 +140,10 @@ class Inputs:
             task("masks", self.output("masks"), **arguments, images=out / "images/images.json", out=out / "masks")
 
         return self._once("volumes", make)
+
+    def wide_table(self) -> Path:
+        """Folder with a wide feature table in single precision."""
+        rows, columns = self.sizes.wide
+        return self._once(
+            "wide", lambda out: task("write_wide", self.output("wide"), rows=rows, columns=columns, out=out)
+        )

@@ -239,26 +239,55 @@ def same_features(ours: str, theirs: str) -> None:
 
 
 @task
-def fit_nested(facts: dict[str, Any], out: str) -> None:
+def fit_nested(rows: int, columns: int, trees: int, out: str) -> None:
     """The nested loop as the workflow runs it: one selection a training part, shared by all models."""
     from benchmarks.modelling_table import recipe_of, samples_of, splits_of
     from osteorad.files import write_parquet
     from osteorad.modelling.learning.run import fit_analysis
 
-    samples, recipe = samples_of(facts["features"]), recipe_of(facts)
+    samples, recipe = samples_of(rows, columns), recipe_of(trees)
     fitted = fit_analysis(samples, splits_of(samples, recipe), recipe, analysis="bench", cohort=COHORT)
     write_parquet(Path(out), fitted.predictions)
 
 
 @task
-def fit_plain(facts: dict[str, Any], out: str) -> None:
+def fit_plain(rows: int, columns: int, trees: int, out: str) -> None:
     """The plain design on the same folds: scikit-learn pipelines in a grid search, selection inside every fit."""
     from benchmarks.modelling_table import recipe_of, samples_of, splits_of
     from benchmarks.pipelines import logistic_scores
     from osteorad.files import write_json
 
-    samples, recipe = samples_of(facts["features"]), recipe_of(facts)
+    samples, recipe = samples_of(rows, columns), recipe_of(trees)
     write_json(Path(out), logistic_scores(samples, splits_of(samples, recipe), recipe))
+
+
+@task
+def write_wide(rows: int, columns: int, out: str) -> None:
+    """A wide feature table in single precision."""
+    from benchmarks.modelling_table import write_wide
+
+    write_wide(rows, columns, Path(out))
+
+
+@task
+def select(table: str) -> None:
+    """The steps of zhu2024 fitted on a wide table; print how many columns each left."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    from benchmarks.modelling_table import recipe_of
+    from osteorad.modelling.learning.block import Block
+    from osteorad.modelling.learning.steps import fit_chain
+
+    X = np.load(Path(table) / "features.npy").astype(np.float64)
+    names = tuple(f"row-{at}" for at in range(len(X)))
+    columns = tuple(f"f{at}" for at in range(X.shape[1]))
+    outcome = np.load(Path(table) / "outcome.npy")
+    with threadpool_limits(1):
+        chain = fit_chain(
+            recipe_of(trees=1).steps, Block(samples=names, patients=names, columns=columns, X=X, outcome=outcome)
+        )
+    print(json.dumps({step.name: len(step.columns) for step in chain.steps}))
 
 
 @task

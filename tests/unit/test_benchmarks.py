@@ -29,7 +29,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_command_lists_its_measurements(capsys):
     assert main(["--list"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == ["phantom", "convert", "deidentify", "features", "modelling", "dryrun", "index"]
+    assert listed == ["phantom", "convert", "deidentify", "features", "modelling", "selection", "dryrun", "index"]
 
 
 def test_page_names_every_measurement():
@@ -55,12 +55,13 @@ def test_cheap_measurements_run_on_tiny_input(capsys):
 
 @pytest.mark.slow
 def test_peers_give_the_same_features_and_scores(capsys):
-    assert main(["--tiny", "features", "modelling"]) == 0
+    assert main(["--tiny", "features", "modelling", "selection"]) == 0
     rows = rows_of(capsys.readouterr().out)
     found = [row["figure"] for row in rows if row["measurement"].startswith("features")]
     assert [figure.split()[0] for figure in found] == ["1197", "1197", "4788", "4788"]
     assert all(float(figure.split()[-1]) <= 1e-9 for figure in found)
-    assert next(row for row in rows if row["measurement"].startswith("modelling"))["verdict"] == "met"
+    assert next(row for row in rows if row["measurement"].startswith("modelling: same"))["verdict"] == "met"
+    assert next(row for row in rows if row["measurement"].startswith("selection"))["verdict"] == "met"
 
 
 @pytest.mark.workflow
