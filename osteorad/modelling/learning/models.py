@@ -6,7 +6,6 @@ itself as plain data also needs its scorer in `scorers.KINDS`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +13,20 @@ from typing import Any
 import lightgbm
 import numpy as np
 import xgboost
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from osteorad.modelling.learning.block import FloatArray, IntArray
 from osteorad.modelling.learning.forest import Forest, fit_extra_trees, fit_random_forest
+from osteorad.modelling.learning.perceptron import fit_perceptron
 from osteorad.modelling.learning.scorers import (
     Scorer,
     finite_logit,
     model_from_plain,
     of_forest,
     of_lightgbm,
+    of_perceptron,
     of_xgboost,
 )
 from osteorad.modelling.statistics.firth import fit_firth, separated
@@ -181,13 +180,8 @@ def _fit_lightgbm(X: FloatArray, y: IntArray, config: Config, seed: int, trees: 
 
 
 def _fit_mlp(X: FloatArray, y: IntArray, config: Config, seed: int, trees: int) -> FittedModel:
-    model = MLPClassifier((16,), solver="lbfgs", alpha=config["alpha"], max_iter=200, random_state=seed)
-    with warnings.catch_warnings():
-        # 200 iterations are part of the declared model, reached or not.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
-    layers = zip(model.coefs_, model.intercepts_, strict=True)
-    return _described({"kind": "perceptron", "layers": [{"weight": w.tolist(), "bias": b.tolist()} for w, b in layers]})
+    network = fit_perceptron(X, y, alpha=config["alpha"], seed=seed)
+    return FittedModel(score=of_perceptron(network), describe=lambda: {"kind": "perceptron", **network.plain()})
 
 
 _FOREST_GRID: tuple[dict[str, Any], ...] = ({"max_features": "sqrt"}, {"max_features": 0.5})

@@ -12,10 +12,10 @@ from typing import Any
 import lightgbm
 import numpy as np
 import xgboost
-from scipy.special import expit
 
 from osteorad.modelling.learning.block import FloatArray
 from osteorad.modelling.learning.forest import Forest, forest_from_plain
+from osteorad.modelling.learning.perceptron import Perceptron, perceptron_from_plain
 from osteorad.modelling.statistics.metrics import logit
 
 Scorer = Callable[[FloatArray], FloatArray]
@@ -37,6 +37,11 @@ def of_forest(forest: Forest) -> Scorer:
     return lambda rows: finite_logit(forest.probability(rows))
 
 
+def of_perceptron(network: Perceptron) -> Scorer:
+    """Scores of a perceptron."""
+    return lambda rows: finite_logit(network.probability(rows))
+
+
 def of_lightgbm(model: lightgbm.Booster) -> Scorer:
     """Scores of a LightGBM model, log odds."""
     return lambda rows: np.asarray(model.predict(rows, raw_score=True))
@@ -56,18 +61,6 @@ def _linear(plain: Mapping[str, Any]) -> Scorer:
     return lambda rows: np.ascontiguousarray(rows) @ weight + intercept
 
 
-def _perceptron(plain: Mapping[str, Any]) -> Scorer:
-    """One hidden layer of rectified linear units."""
-    parts = [(np.asarray(layer["weight"]), np.asarray(layer["bias"])) for layer in plain["layers"]]
-    (weight, bias), (weight_out, bias_out) = parts
-
-    def score(rows: FloatArray) -> FloatArray:
-        hidden = np.maximum(np.ascontiguousarray(rows) @ weight + bias, 0.0)
-        return finite_logit(expit(hidden @ weight_out + bias_out)[:, 0])
-
-    return score
-
-
 def _xgboost(plain: Mapping[str, Any]) -> Scorer:
     model = xgboost.Booster(params={"nthread": 1}, model_file=bytearray(plain["text"], "utf-8"))
     return of_xgboost(model)
@@ -79,5 +72,5 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], Scorer]] = {
     "forest": lambda plain: of_forest(forest_from_plain(plain)),
     "lightgbm": lambda plain: of_lightgbm(lightgbm.Booster(model_str=plain["text"])),
     "xgboost": _xgboost,
-    "perceptron": _perceptron,
+    "perceptron": lambda plain: of_perceptron(perceptron_from_plain(plain)),
 }

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeRegressor
 
 from osteorad.modelling.learning.forest import fit_extra_trees, fit_random_forest
 from osteorad.modelling.learning.models import REGISTRY, fit_model, model_from_plain
+from osteorad.modelling.learning.perceptron import fit_perceptron
 from osteorad.modelling.statistics.firth import fit_firth
 from osteorad.modelling.statistics.metrics import auc
 
@@ -76,6 +78,14 @@ def test_forest_of_node_arrays_scores_as_its_trees_do():
     weights = [np.bincount(rng.randint(60, size=60), minlength=60).astype(float) for _ in range(20)]
     trees = [DecisionTreeRegressor(max_features=0.5, random_state=rng).fit(X, Y, sample_weight=w) for w in weights]
     assert found.probability(NEW) == pytest.approx(np.mean([tree.predict(NEW) for tree in trees], axis=0), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("alpha", [3.0, 0.1])
+def test_perceptron_is_that_of_scikit_learn(alpha):
+    found = fit_perceptron(X, Y, alpha=alpha, seed=3, rounds=15)  # later, rounding has grown to a path of its own
+    want = MLPClassifier((16,), solver="lbfgs", alpha=alpha, max_iter=15, random_state=3).fit(X, Y)
+    assert found.probability(NEW) == pytest.approx(want.predict_proba(NEW)[:, 1], abs=1e-7)
 
 
 # --- plain data ------------------------------------------------------------------------------------------------------
