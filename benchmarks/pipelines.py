@@ -124,7 +124,7 @@ def grid_of(name: str, recipe: Recipe) -> list[dict[str, list[Any]]]:
     return [
         {"mrmr__k": [k], **{f"model__{ARGUMENTS.get(key, key)}": [value] for key, value in config.items()}}
         for k in (counts[-1:] if kind.chooses_columns else counts)
-        for config in kind.grid
+        for config in recipe.grids.get(name, kind.grid)
     ]
 
 

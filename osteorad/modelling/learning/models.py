@@ -190,10 +190,10 @@ _BOOSTING_GRID: tuple[dict[str, Any], ...] = ({"learning_rate": 0.05}, {"learnin
 
 REGISTRY: dict[str, ModelKind] = {
     "logistic": ModelKind(label="Logistic regression", grid=({"C": 0.1}, {"C": 1.0}), fit=_fit_logistic),
-    "firth": ModelKind(label="Logistic regression (Firth)", grid=({},), fit=_fit_firth),
     "logistic-plain": ModelKind(
         label="Logistic regression, no penalty (Firth where separated)", grid=({},), fit=_fit_logistic_plain
     ),
+    "firth": ModelKind(label="Logistic regression (Firth)", grid=({},), fit=_fit_firth),
     "svm": ModelKind(label="Support vector machine", grid=({"C": 0.5}, {"C": 5.0}), fit=_fit_svm, keeps_rows=True),
     "knn": ModelKind(label="Nearest neighbours", grid=_NEIGHBOUR_GRID, fit=_fit_knn, keeps_rows=True),
     "knn-weighted": ModelKind(
