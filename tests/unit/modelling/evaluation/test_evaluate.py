@@ -165,3 +165,20 @@ def test_one_hold_out_is_judged_on_its_test_patients():
     assert set(found["intervals"]) == {"delong", "patient-bootstrap", "wilson"}
     assert found["differences"][0]["method"].startswith("DeLong")
     assert "test part" in primary["estimand"]
+
+
+def test_combined_models_and_permutations_find_their_places():
+    recipe = toy_recipe(("logistic",), permutations=4, baselines=["clinical", "combined", "volume"])
+    found = evaluated(fit_toy(toy_samples(), recipe), recipe=recipe)
+    assert [(row["of"], row["against"]) for row in found["differences"]] == [
+        ("radiomics", "volume"), ("radiomics", "clinical"), ("combined", "clinical"),
+    ]  # fmt: skip
+    assert found["multiplicity"]["comparisons"] == 3
+    assert [curve["name"] for curve in found["decision"]["curves"]] == ["radiomics", "combined", "clinical", "volume"]
+    assert len(found["decision"]["added"]) == 3
+    permuted = found["controls"]["permuted"]
+    assert len(permuted["values"]) == 4
+    assert permuted["p"] in (1 / 5, 2 / 5, 3 / 5, 4 / 5, 1.0)
+    assert found["answer"]["adds_to_clinical"] in ("yes", "no", "not_shown")
+    assert found["optimism"]["predictors"] == 2
+    assert found["published"] is None
