@@ -7,7 +7,7 @@ Frame
     cohort, analysis, procedure (nested | external), unit (patient | lesion), split (folds | hold-out | site | column |
     external), level (0.95), outcome_label, too_few_events (bool)
     intervals   {key: {label, coverage, setting}}: every kind of interval used here; coverage is the sentence with the
-                measured figures ('95 % interval; covers 86 to 93 % in simulations'), setting says of what simulations.
+                measured figures ('95 % interval; covers 84 to 87 % in simulations'), setting says of what simulations.
                 Keys: nadeau-bengio, patient-bootstrap, delong, obuchowski, wilson
     counts      patients, samples, sample_events, most_samples (largest number of samples of a patient), events,
                 non_events, tested_patients, tested_events (of any test part: all but in a hold-out), minority (of
