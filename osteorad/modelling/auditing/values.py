@@ -120,7 +120,10 @@ def check_standardised(tables: AuditTables) -> Finding:
 
 
 def check_days(tables: AuditTables) -> Finding:
-    """A12: the image lies before the event, and inside the window that the analysis asks for."""
+    """A12: the image lies before the event, and inside the window that the analysis asks for.
+
+    A day of event counts where the outcome is 1: else it is not the event that the analysis is about.
+    """
     image, event = tables.samples["image_day"].to_pylist(), tables.samples["event_day"].to_pylist()
     known = sum(day is not None for day in image)
     both = sum(a is not None and b is not None for a, b in zip(image, event, strict=True))
@@ -134,7 +137,7 @@ def check_days(tables: AuditTables) -> Finding:
             f"No sample has the day of its {missing}, and no window is asked for.", looked_at=looked_at
         )
     problems = []
-    for row in tables.samples.select(["patient", "sample", "image_day", "event_day"]).to_pylist():
+    for row in tables.samples.select(["patient", "sample", "image_day", "event_day", "outcome"]).to_pylist():
         problems += [f"patient {row['patient']}, sample {row['sample']}: {what}" for what in _wrong_day(row, window)]
     return finding(problems, looked_at=looked_at, clean="Every image lies before the event and inside the window.")
 
@@ -145,7 +148,7 @@ def _wrong_day(row: dict[str, Any], window: tuple[int, int] | None) -> Iterator[
         if window:
             yield "the day of the image is not known, and a window is asked for"
         return
-    if event is not None and image > event:
+    if row["outcome"] == 1 and event is not None and image > event:
         yield f"image on day {image:g}, event on day {event:g}"
     if window and not window[0] <= image <= window[1]:
         yield f"image on day {image:g}, outside {window[0]} to {window[1]}"

@@ -223,6 +223,12 @@ def test_a12_an_image_after_the_event():
     assert found.evidence == (f"patient p{event:03d}, sample k{event:04d}: image on day 201, event on day 200",)
 
 
+def test_a12_the_day_of_another_event_does_not_count():
+    samples = with_column(toy_samples(), "event_day", [-20.0] * 36)
+    late = check_days(audit_tables(samples))
+    assert len(late.evidence) == sum(samples["outcome"].to_pylist())
+
+
 def test_a12_an_image_outside_the_window_or_without_a_day():
     samples = toy_samples()
     assert check_days(audit_tables(samples, window_days=(-30, 0))).verdict == "pass"
