@@ -198,7 +198,8 @@ def test_all_problems_in_one_go(tmp_path):
         (
             "models: [logistc]",
             "config.yaml:14 analyses.os.overrides.models.0: unknown model 'logistc'. Did you mean 'logistic'? "
-            "Valid: extra-trees, firth, knn, knn-weighted, lightgbm, logistic, logistic-plain, mlp, random-forest, svm, ... (11 in all).",
+            "Valid: extra-trees, firth, knn, knn-weighted, lightgbm, logistic, logistic-plain, mlp, "
+            "random-forest, svm, ... (11 in all).",
         ),
         (
             "covariates: [er]",
