@@ -381,7 +381,6 @@ class Published(Settings):
     repeats: PositiveInt = Field(5, description="Divisions drawn.")
     select_on: Literal["all", "train"] = Field("all", description="Rows on which the steps were fitted.")
     choose_on: Literal["test", "inner"] = Field("test", description="Rows on which the model was chosen.")
-    score_in_sample: bool = Field(True, description="The Rad-score of the combined model's training rows: in-sample.")
 
 
 class Recipe(Settings):
@@ -535,8 +534,9 @@ def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[s
                 raise KeyError(part, sorted(node))
             node = node[part]
         node = _inside(node)
-        if last not in node:
-            raise KeyError(last, sorted(node))
+        valid = MODELS if path == ["grids"] else node
+        if last not in valid:
+            raise KeyError(last, sorted(valid))
         node[last] = value
     return changed
 

@@ -55,7 +55,7 @@ def leaks(settings: Published, *, combined: bool) -> list[dict[str, str]]:
         (settings.choose_on == "test", "A6", "The model was chosen by its result on the test rows."),
         (settings.by == "sample", "A1", "Lesions were divided, not patients: a patient may stand on both sides."),
         (
-            settings.score_in_sample and combined,
+            settings.choose_on == "test" and combined,
             "A11",
             "The combined model was fitted on Rad-scores of rows that the radiomics model had been fitted on.",
         ),

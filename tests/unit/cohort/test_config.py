@@ -26,6 +26,13 @@ def test_overrides_leave_the_recipe_alone():
     assert RECIPE["steps"][0]["settings"] == {"k": [20]}
 
 
+def test_the_grid_of_a_model_can_be_given():
+    changed = config.apply_overrides({**RECIPE, "grids": {}}, {"grids": {"svm": [{"C": 2.0}]}})
+    assert changed["grids"] == {"svm": [{"C": 2.0}]}
+    with pytest.raises(KeyError):
+        config.apply_overrides({**RECIPE, "grids": {}}, {"grids.svn": []})
+
+
 @pytest.mark.parametrize(
     ("key", "part", "valid"),
     [

@@ -20,7 +20,7 @@ N = 150
 Y = (RNG.uniform(size=N) < 0.4).astype(int)
 GOOD = 2.5 * Y + RNG.normal(size=N)
 POOR = RNG.normal(size=N)
-PAPER = Published(split="hold-out", by="sample", select_on="all", choose_on="test", score_in_sample=True)
+PAPER = Published(split="hold-out", by="sample", select_on="all", choose_on="test")
 
 
 def test_several_folds_get_nadeau_bengio():
@@ -146,7 +146,7 @@ def test_the_papers_auc_is_that_of_the_model_it_chose():
 def test_leaks_follow_from_the_settings():
     assert [leak["code"] for leak in leaks(PAPER, combined=True)] == ["A2", "A6", "A1", "A11"]
     assert [leak["code"] for leak in leaks(PAPER, combined=False)] == ["A2", "A6", "A1"]
-    clean = Published(by="patient", select_on="train", choose_on="inner", score_in_sample=False)
+    clean = Published(by="patient", select_on="train", choose_on="inner")
     assert leaks(clean, combined=True) == []
 
 
