@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from osteorad.reporting import report as doc
+from osteorad.reporting.comparisons import BASELINES
 from osteorad.reporting.wording import interval, listed, none_of, percent, plural
 
 Facts = Mapping[str, Any]
@@ -51,7 +52,7 @@ def _curve(curve: Facts, at: list[float]) -> dict[str, Any]:
         if low is not None
     ]
     return {
-        "label": curve["label"],
+        "label": BASELINES.get(curve["name"], curve["label"]),  # the models' long labels do not fit the key
         "tone": LOOKS.get(curve["name"], "plain"),
         "points": _points(at, curve["net_benefit"]),
         "band": band if curve["name"] == "radiomics" else [],
