@@ -367,7 +367,7 @@ class Splits(Settings):
 class Controls(Settings):
     """Negative controls: what the same procedure finds where there is nothing to find."""
 
-    permutations: int = Field(100, ge=0, description="Fits with permuted outcomes, by the cheapest model; 0: none.")
+    permutations: int = Field(120, ge=0, description="Fits with permuted outcomes, by the cheapest model; 0: none.")
     shuffled: bool = Field(False, description="The procedure on features of images with shuffled voxels.")
 
 

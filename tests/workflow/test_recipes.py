@@ -62,7 +62,7 @@ def test_baselines_and_controls_are_rows_like_any_other(finished, analysis, vari
     rows = read_parquet(finished / analysis / "predictions.parquet").to_pylist()
     nested = [row for row in rows if row["procedure"] == "nested"]
     assert {row["variables"] for row in nested if row["control"] == "none"} == variables
-    assert {row["repeat"] for row in nested if row["control"] == "permuted"} == set(range(101))
+    assert {row["repeat"] for row in nested if row["control"] == "permuted"} == set(range(121))
     assert any(row["control"] == "shuffled" for row in nested) == (analysis == "marrow")
 
 

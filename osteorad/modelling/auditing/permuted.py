@@ -26,7 +26,7 @@ def check_permuted(tables: AuditTables) -> Finding:
     """
     values = permuted_aucs(tables.predictions)
     looked_at = f"mean AUC within folds of {len(values)} permutations"
-    too_few = f"{len(values)} permutations were fitted; at least {LEAST_PERMUTATIONS} are needed."
+    too_few = f"{len(values)} permutations have an AUC; at least {LEAST_PERMUTATIONS} are needed."
     if len(values) < LEAST_TO_FAIL:
         return not_applicable(too_few, looked_at=looked_at)
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
