@@ -246,9 +246,12 @@ class Plan:
         return self.lesions(self.config.analyses[analysis].cohort, "lesions.parquet")
 
     def truth(self, analysis: str) -> list[str]:
-        """What a phantom's generator states about itself, where the cohort is one."""
-        cohort = self.config.analyses[analysis].cohort
-        return [] if self.config.cohorts[cohort].phantom is None else [f"results/cohorts/{cohort}/phantom.json"]
+        """What a phantom's generator states about the outcome that it made, where the analysis asks for that one."""
+        settings = self.config.analyses[analysis]
+        made = settings.outcome == "outcome" and self.recipes[analysis].outcome_of == "patient"
+        if self.config.cohorts[settings.cohort].phantom is None or not made:
+            return []
+        return [f"results/cohorts/{settings.cohort}/phantom.json"]
 
     def analysis_params(self, analysis: str) -> dict[str, Any]:
         """Settings of an analysis and its recipe with overrides applied, for a job."""

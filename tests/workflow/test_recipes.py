@@ -41,7 +41,7 @@ def test_the_papers_own_order_is_flagged_and_stands_below(finished, analysis):
     evaluation = read_json(finished / analysis / "evaluation.json")
     assert evaluation["published"]["permuted"]["values"]
     page = (finished / analysis / "report.html").read_text(encoding="utf-8")
-    assert page.index('id="answer"') < page.index('id="published"')
+    assert page.index('id="answer"') < page.index('id="as-published"')
 
 
 def test_our_own_choice_replays_no_paper(finished):
