@@ -40,6 +40,28 @@ def write_phantom(settings: dict[str, Any], number: int, out: str) -> None:
 
 
 @task
+def scan(folder: str) -> None:
+    """Search a folder for 5,000 invented names, numbers and UIDs; print the MB of its files, unpacked, and the hits."""
+    from osteorad.verify.scan import Scan
+    from osteorad.verify.values import Collector
+
+    collector = Collector()
+    for number in range(1, 1001):
+        collector.name("PatientName", f"Zq{number:04d}bach^Xv{number:04d}ine")
+        collector.identifier("PatientID", f"ZQ-{number * 7919:08d}")
+        collector.uid("SOPInstanceUID", f"1.3.999.77.{number}.{number * 104729}")
+        collector.identifier("AccessionNumber", f"{number * 15485863}")
+    found = Scan(collector.finish())
+    found.folder(Path(folder))
+    print(json.dumps({"mb": sum(map(_unpacked, _files(folder))) / 1e6, "hits": len(found.report.hits)}))
+
+
+def _unpacked(path: Path) -> int:
+    """Size of a file; of a gzip the unpacked one, which its last four bytes state."""
+    return int.from_bytes(path.read_bytes()[-4:], "little") if path.suffix == ".gz" else path.stat().st_size
+
+
+@task
 def adopt(source: str, ct: str, out: str) -> None:
     """Manifests of the CT series and of the contours, taken over as they are."""
     from osteorad.dicom.adopt import adopt_patient

@@ -63,7 +63,16 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--most", type=_count, default=400, metavar="N", help="largest class tried (default: 400)")
     table.set_defaults(command=_audit_table)
 
-    for command in (check, new, schema, table):
+    verify = commands.add_parser("verify-deid", help="search outputs for what the originals say about people")
+    verify.add_argument("folder", type=Path, metavar="FOLDER", help="searched but for private/ and the originals")
+    verify.add_argument(
+        "--dicom", type=Path, action="append", default=[], metavar="EXPORT", help="originals, in place of config.yaml's"
+    )
+    verify.add_argument("--table", type=Path, action="append", default=[], metavar="FILE", help="an original table")
+    verify.add_argument("--values", type=Path, action="append", default=[], metavar="LIST", help="one value a line")
+    verify.set_defaults(command=_verify_deid)
+
+    for command in (check, new, schema, table, verify):
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
@@ -125,6 +134,14 @@ def _audit_table(options: argparse.Namespace) -> int:
     found = audit_rows(rows, most=options.most)
     print(json.dumps(found, indent=1) if options.json else "\n".join(lines(found)))
     return 0
+
+
+def _verify_deid(options: argparse.Namespace) -> int:
+    from osteorad.verify.cohorts import verify
+
+    found = verify(options.folder, ROOT, lists=options.values, exports=options.dicom, tables=options.table)
+    print(json.dumps(found.as_dict(), indent=1, sort_keys=True) if options.json else "\n".join(found.lines()))
+    return int(not found.clean)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.charset import decode_bytes
-from pydicom.dataelem import RawDataElement
 from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-from osteorad.verify.openers import MOST_TEXT, Fields, Inner, Piece, Unopened, base64_runs, kind_of
+from osteorad.verify.openers import MOST_TEXT, PLAIN, Fields, Inner, Piece, Unopened, base64_runs, kind_of
 
 TEXT = frozenset({"AE", "AS", "CS", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
+FREE = frozenset({"LO", "LT", "SH", "ST", "UC", "UR", "UT"})
 DATES = frozenset({"DA", "DT"})
 BYTES = frozenset({"OB", "OW", "OL", "OD", "OF", "OV", "UN"})
 PIXELS = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
@@ -23,7 +24,7 @@ LEAST_BASE64 = 32
 
 
 def open_dicom(stream: BinaryIO) -> Iterator[Piece]:
-    """Texts, dates and bytes of all attributes, and containers within them. Pixels are searched with the bytes of the file."""
+    """Texts, dates and bytes of all attributes, and containers in them; pixels are searched with the file's bytes."""
     preamble = stream.read(132)
     large = stream.seek(0, io.SEEK_END) > MOST_TEXT
     stream.seek(0)
@@ -43,9 +44,8 @@ def open_dicom(stream: BinaryIO) -> Iterator[Piece]:
     yield Fields(fields=found.dates, moved=str(data.get("PatientID", "")) if moved else None)
     for place, content in found.inner:
         yield Inner(place=place, stream=io.BytesIO(content))
-    for place, text in found.texts:
-        if len(text) >= LEAST_BASE64:
-            yield from (_at(place, piece) for piece in base64_runs(text))
+    for place, text in found.free:
+        yield from (_at(place, piece) for piece in base64_runs(text))
 
 
 class _Found:
@@ -56,6 +56,7 @@ class _Found:
         self.texts: list[tuple[str, bytes]] = []
         self.dates: list[tuple[str, bytes]] = []
         self.inner: list[tuple[str, bytes]] = []
+        self.free: list[tuple[str, bytes]] = []  # long enough to hold base64
 
     def walk(self, data: Dataset, above: str) -> None:
         """Take up all attributes; `above` is the place of the sequence that holds them."""
@@ -79,9 +80,13 @@ class _Found:
             self.texts.append((place, content if content.isascii() else self._decoded(content)))
             if b"\x1b" in content:
                 self.texts.append((place, self._decoded(content)))
+            if len(content) >= LEAST_BASE64 and vr in FREE:
+                self.free.append((place, content))
         elif vr in BYTES and tag not in PIXELS:
             self.texts.append((place, content[:LARGE]))
-            if kind_of(content[:1024]) not in ("text", "bytes"):
+            if len(content) >= LEAST_BASE64:
+                self.free.append((place, content[:LARGE]))
+            if kind_of(content[:1024]) not in PLAIN:
                 self.inner.append((place, content))
 
     def _decoded(self, content: bytes) -> bytes:
@@ -94,7 +99,8 @@ def _as_bytes(value: Any) -> bytes:
 
 def _beyond_pixels(data: Dataset) -> list[tuple[str, bytes]]:
     """Bytes of native pixel data that lie behind the last pixel."""
-    if "PixelData" not in data or data.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian).is_compressed:
+    syntax = data.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)
+    if "PixelData" not in data or syntax.is_encapsulated:
         return []
     counts = [data.get(name) or 1 for name in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated")]
     size = 1

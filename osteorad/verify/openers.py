@@ -26,6 +26,7 @@ from isal import igzip
 from osteorad.verify.originals import looks_like_dicom
 
 MOST_TEXT = 1 << 28  # bytes that are held in memory at once; what is larger is reported
+SKIP = 1 << 20
 RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{60,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]{60,})+(?:\r?\n[ \t]*[A-Za-z0-9+/_-]+)?={0,2}"
     rb"|[A-Za-z0-9+/_-]{16,}={0,2}"
@@ -45,14 +46,6 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
-    """Bytes of any length that are numbers or not known."""
-
-    place: str
-    stream: BinaryIO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
     """A container, or any file, within."""
 
@@ -68,7 +61,7 @@ class Unopened:
     why: str
 
 
-Piece = Fields | Stream | Inner | Unopened
+Piece = Fields | Inner | Unopened
 Opener = Callable[[BinaryIO], Iterator[Piece]]
 
 
@@ -82,21 +75,6 @@ def read_all(stream: BinaryIO) -> bytes:
     if len(content) > MOST_TEXT:
         raise TooLargeError
     return content
-
-
-class Part(io.RawIOBase):
-    """The next bytes of a stream, as a stream of their own."""
-
-    def __init__(self, stream: BinaryIO, length: int) -> None:
-        self._stream, self._left = stream, length
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        taken = self._stream.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(taken)
-        return taken
 
 
 # --- text ------------------------------------------------------------------------------------------------------------
@@ -128,9 +106,11 @@ def base64_runs(raw: bytes) -> Iterator[Piece]:
     loose: list[tuple[str, bytes]] = []
     for found in RUN.finditer(raw):
         run = re.sub(rb"\s", b"", found[0]).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
+        if run.isdigit():  # of a UID or a number
+            continue
         decoded = _decoded(run)
         place = f"base64 at byte {found.start()}"
-        if kind_of(decoded[:1024]) not in ("text", "bytes"):
+        if kind_of(decoded[:1024]) not in PLAIN:
             yield Inner(place=place, stream=io.BytesIO(decoded))
         else:
             loose += [(place, d) for shift in range(4) if (d := _decoded(run[shift:]))]
@@ -150,7 +130,7 @@ def _decoded(run: bytes) -> bytes:
 
 def open_gzip(stream: BinaryIO) -> Iterator[Piece]:
     """The unpacked file."""
-    yield Inner(place="gzip", stream=cast(BinaryIO, igzip.IGzipFile(fileobj=stream)))
+    yield Inner(place="gzip", stream=cast(BinaryIO, io.BufferedReader(igzip.IGzipFile(fileobj=stream, mode="rb"))))
 
 
 def open_bz2(stream: BinaryIO) -> Iterator[Piece]:
@@ -160,7 +140,8 @@ def open_bz2(stream: BinaryIO) -> Iterator[Piece]:
 
 def open_xz(stream: BinaryIO) -> Iterator[Piece]:
     """The unpacked file."""
-    yield Inner(place="xz", stream=cast(BinaryIO, lzma.LZMAFile(stream)))
+    with lzma.LZMAFile(stream) as unpacked:
+        yield Inner(place="xz", stream=cast(BinaryIO, unpacked))
 
 
 def open_zip(stream: BinaryIO) -> Iterator[Piece]:
@@ -202,13 +183,14 @@ def open_pdf(stream: BinaryIO) -> Iterator[Piece]:
 # --- images ----------------------------------------------------------------------------------------------------------
 
 NIFTI_TEXTS = {
-    348: {"data_type": (4, 14), "db_name": (14, 32), "descrip": (148, 228), "aux_file": (228, 252), "intent_name": (328, 344)},
+    348: {"data_type": (4, 14), "db_name": (14, 32), "descrip": (148, 228), "aux_file": (228, 252),
+          "intent_name": (328, 344)},
     540: {"descrip": (240, 320), "aux_file": (320, 344), "intent_name": (508, 524)},
 }  # fmt: skip
 
 
 def open_nifti(stream: BinaryIO) -> Iterator[Piece]:
-    """Texts of the header, extensions, voxels, and what stands behind the voxels."""
+    """Texts of the header, extensions, and what stands behind the voxels."""
     head = stream.read(540)
     order = "<" if head[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
     size = struct.unpack(order + "i", head[:4])[0]
@@ -223,9 +205,9 @@ def open_nifti(stream: BinaryIO) -> Iterator[Piece]:
     rest = head[size:] + stream.read(max(0, min(start, MOST_TEXT) - len(head)))
     yield Fields(fields=[*known, ("header", head[:size]), ("extension", rest[: max(0, start - size)])])
     yield Inner(place="extension", stream=io.BytesIO(rest[: max(0, start - size)].strip(b"\0")))
-    early = rest[max(0, start - size) :]
-    yield Stream(place="voxels", stream=cast(BinaryIO, io.BytesIO(early)))
-    yield Stream(place="voxels", stream=cast(BinaryIO, Part(stream, max(0, voxels // 8 - len(early)))))
+    left = voxels // 8 - len(rest[max(0, start - size) :])
+    while left > 0 and (skipped := stream.read(min(left, SKIP))):
+        left -= len(skipped)
     if behind := read_all(stream):
         yield Fields(fields=[("behind the voxels", behind)])
 
@@ -297,6 +279,7 @@ OPENERS: dict[str, Opener] = {
     "webp": open_webp,
     "text": open_text,
 }
+PLAIN = ("text", "bytes", "empty")  # kinds that hold nothing to open, or only themselves
 CLOSED = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!": "rar", b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4"}
 _MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -324,12 +307,16 @@ def kind_of(head: bytes) -> str:
         return "tar"
     if looks_like_dicom(head):
         return "dicom"
+    if not head:
+        return "empty"
     return "text" if _is_text(head) else "bytes"
 
 
 def _is_nifti(head: bytes) -> bool:
     old = head[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and head[344:348] in (b"n+1\0", b"ni1\0")
-    return len(head) >= 348 and (old or (head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") and head[4:7] in (b"n+2", b"ni2")))
+    return len(head) >= 348 and (
+        old or (head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") and head[4:7] in (b"n+2", b"ni2"))
+    )
 
 
 def _is_text(head: bytes) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,8 @@ PRODUCTS = frozenset({"Manufacturer", "ManufacturerModelName", "SoftwareVersions
 # Texts about the machine and the picture: they may stay, so they are not looked for.
 TECHNICAL = PRODUCTS | {
     "AnatomicRegionSequence", "BodyPartExamined", "CodingSchemeVersion", "ConvolutionKernel", "FilterType",
-    "ImplementationVersionName", "PatientSpeciesDescription", "Radiopharmaceutical", "RescaleType", "SegmentAlgorithmName",
+    "ImplementationVersionName", "PatientSpeciesDescription", "Radiopharmaceutical", "RescaleType",
+    "SegmentAlgorithmName",
     "DecayCorrectionDateTime", "EthnicGroup", "AttenuationCorrectionMethod", "ReconstructionMethod",
     "ScatterCorrectionMethod", "RandomsCorrectionMethod", "CollimatorGridName", "CodingSchemeDesignator",
 }  # fmt: skip
@@ -37,6 +41,18 @@ IDENTIFIERS = frozenset({"PatientID", "AccessionNumber", "StudyID", "DeviceSeria
 RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{6,}")
 PLACE = re.compile(r"Address|Institution|Telephone|Residence|Occupation")
 NAME_COLUMN = re.compile(r"name|nom\b|vorname|prenom|reader|arzt|physician|doctor|surgeon", re.IGNORECASE)
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """No warnings and no log of pydicom: they show the values that they are about."""
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logger.disabled = before
 
 
 @dataclass(slots=True)
@@ -168,4 +184,3 @@ def _add_cell(collector: Collector, kind: str, is_patient: bool, cell: str, owne
         collector.name(kind, cell)
     elif not re.fullmatch(r"[+-]?\d*[.,]?\d*", cell):
         collector.text(kind, cell, owner=owner)
-

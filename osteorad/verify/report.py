@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any
 
-SHOWN = 200  # lines of hits in the text; JSON holds all
+SHOWN = 5  # hits of one value in the text; JSON holds all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Hit:
-    """A value found. file : relative path, place : where in it; both with values masked. digest : keyed, of one scan."""
+    """A value found. file : relative path, place : where in it; both masked. digest : keyed, of one scan."""
 
     file: str
     place: str
@@ -79,13 +80,21 @@ class Report:
             f"opened: {opened or 'nothing'}; {self.bytes_read / 1e6:.1f} MB",
             *(f"not opened: {m.file}{_at(m.place)}: {m.why}" for m in sorted(self.missed)),
             *self._coincidences(),
-            *(
-                f"HIT: {h.file}{_at(h.place)}: {h.kind} #{h.digest}" + (f", {h.times} times" if h.times > 1 else "")
-                for h in sorted(self.hits)[:SHOWN]
-            ),
-            *([f"... and {len(self.hits) - SHOWN} more hits: see --json"] if len(self.hits) > SHOWN else []),
+            *self._hits(),
             self._verdict(),
         ]
+
+    def _hits(self) -> list[str]:
+        """Hits of one value together, the first few files of each."""
+        lines, groups = [], groupby(sorted(self.hits, key=lambda h: (h.kind, h.digest, h)), key=lambda h: h.digest)
+        for digest, group in groups:
+            hits = list(group)
+            for h in hits[:SHOWN]:
+                times = f", {h.times} times" if h.times > 1 else ""
+                lines.append(f"HIT: {h.file}{_at(h.place)}: {h.kind} #{digest}{times}")
+            if len(hits) > SHOWN:
+                lines.append(f"HIT: ... {len(hits) - SHOWN} more of {hits[0].kind} #{digest}: see --json")
+        return lines
 
     def _coincidences(self) -> list[str]:
         if not self.coincidences:

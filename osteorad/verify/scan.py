@@ -9,21 +9,30 @@ import io
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from osteorad.verify.openers import CLOSED, OPENERS, Fields, Inner, Piece, Stream, TooLargeError, Unopened, kind_of, open_text
+from osteorad.verify.openers import (
+    CLOSED,
+    OPENERS,
+    Fields,
+    Inner,
+    Piece,
+    TooLargeError,
+    Unopened,
+    kind_of,
+    open_text,
+)
 from osteorad.verify.report import Hit, Missed, Report
 from osteorad.verify.search import find_in_stream
 from osteorad.verify.spelling import patterns_of
 from osteorad.verify.values import Values
 
+MASK = "<masked>"
 DEEPEST = 8  # containers in containers
 SURE_IN_BYTES = 6  # bytes from which a value counts among numbers, where chance writes short words
 MOST_BYTES = 1 << 37  # of one unpacked stream
-COVERED = frozenset({"nifti"})  # their openers hand over every byte
-PATIENT_FILES = "dicom"
 
 
 class Scan:
@@ -38,7 +47,7 @@ class Scan:
             values=len(values.values), kinds=dict(Counter(v.kind for v in values.values)), skipped=values.skipped
         )
 
-    def folder(self, root: Path, *, left_out: Sequence[Path] = (), progress: Callable[[int], None] | None = None) -> None:
+    def folder(self, root: Path, *, left_out: Sequence[Path] = ()) -> None:
         """All files below `root` but those in `left_out`; links are named, and not followed into folders."""
         barred = {path.resolve() for path in left_out}
         for place, folders, names in os.walk(root, onerror=lambda error: self._no_folder(root, error)):
@@ -46,14 +55,14 @@ class Scan:
             for name in sorted(n for n in folders if (here / n).is_symlink()):
                 self._name(here / name, root)
                 self._miss(str((here / name).relative_to(root)), "", "a link to a folder: its content was not read")
-            folders[:] = sorted(n for n in folders if not (here / n).is_symlink() and (here / n).resolve() not in barred)
+            folders[:] = sorted(
+                n for n in folders if not (here / n).is_symlink() and (here / n).resolve() not in barred
+            )
             for name in folders:
                 self._name(here / name, root)
             for name in sorted(names):
                 if (here / name).resolve() not in barred:
                     self.file(here / name, root)
-                    if progress is not None:
-                        progress(self.report.bytes_read)
         self._tell()
 
     def file(self, path: Path, root: Path) -> None:
@@ -77,8 +86,7 @@ class Scan:
         relative = path.relative_to(root).as_posix().encode("utf-8", "surrogateescape")
         parent = path.parent.relative_to(root).as_posix()
         last = [relative if parent == "." else relative[len(os.fsencode(parent)) + 1 :]]
-        if b"@" in relative:  # Snakemake cuts long names into folders that begin with @
-            last.append(b"".join(part.lstrip(b"@") for part in relative.split(b"/") if part.startswith(b"@")) + last[0])
+        last += _rejoined(relative)
         if path.is_symlink():
             last.append(os.fsencode(os.readlink(path)))
         self._fields(str(path.relative_to(root)), "name", Fields(fields=[("", text) for text in last]), set())
@@ -94,7 +102,7 @@ class Scan:
         self.report.opened["nested in another" if depth else "files"] += 1
         seen: set[int] = set()
         whole = self._open(file, place, kind, stream, depth, seen)
-        if kind not in COVERED or not whole:
+        if kind != "text" or not whole:
             stream.seek(0)
             self._bytes(file, place, stream, kind, seen, dates=not (kind == "dicom" and whole))
 
@@ -126,8 +134,6 @@ class Scan:
         match piece:
             case Fields():
                 self._fields(file, place, piece, seen)
-            case Stream():
-                self._bytes(file, _joined(place, piece.place), piece.stream, "bytes", seen, dates=True)
             case Inner():
                 stream = piece.stream if piece.stream.seekable() else io.BytesIO(piece.stream.read())
                 self._content(file, _joined(place, piece.place), stream, depth + 1)
@@ -191,17 +197,27 @@ class Scan:
 
     def masked(self, text: str) -> str:
         """A name with the values in it replaced; all of a part of a path where it is an encoding of one."""
-        return "/".join(self._masked_part(part) for part in text.split("/"))
+        parts = [self._masked_part(part) for part in text.split("/")]
+        if any(self._masked_part(os.fsdecode(joined)) == MASK for joined in _rejoined(os.fsencode(text))):
+            parts = [MASK if part.startswith("@") else part for part in parts[:-1]] + [MASK]
+        return "/".join(parts)
 
     def _masked_part(self, part: str) -> str:
         raw = os.fsencode(part)
         encoded = [p for p in open_text(io.BytesIO(raw)) if isinstance(p, Fields)]
         if any(True for p in encoded for _, t in p.fields for _ in self._patterns.find(t)):
-            return "<masked>"
+            return MASK
         spans = sorted((match.start, match.end) for match in self._patterns.find(raw))
         for start, end in reversed(spans):
-            raw = raw[:start] + b"<masked>" + raw[end:]
+            raw = raw[:start] + MASK.encode() + raw[end:]
         return raw.decode("utf-8", "replace")
+
+
+def _rejoined(path: bytes) -> list[bytes]:
+    """A long base64 name, which Snakemake cuts into folders that begin with @, in one piece again."""
+    *folders, name = path.split(b"/")
+    cut = [part[1:] for part in folders if part.startswith(b"@")]
+    return [b"".join([*cut, name])] if cut else []
 
 
 class _Counted:

@@ -1,4 +1,4 @@
-"""What must not appear: names, identifiers, dates, UIDs and free text of the originals; and what is not looked for, and why."""
+"""What must not appear: names, identifiers, dates, UIDs, free text of originals. What is not looked for, and why."""
 
 from __future__ import annotations
 
@@ -181,9 +181,7 @@ class Collector:
             for day, origins in self._dates_in_order()
         ]
         skipped = {key: len(texts) for key, texts in sorted(self._skipped.items())}
-        return Values(
-            values=(*self._found.values(), *dates), skipped=skipped, encodings=tuple(sorted(self.encodings))
-        )
+        return Values(values=(*self._found.values(), *dates), skipped=skipped, encodings=tuple(sorted(self.encodings)))
 
     def _dates_in_order(self) -> Iterator[tuple[datetime.date, set[tuple[str, str]]]]:
         for day in sorted(self._date_kinds):

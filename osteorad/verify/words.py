@@ -16,17 +16,7 @@ NAMES_INVENTED = "phantom"  # this room invents names of people: its words are n
 WORD = re.compile(r"[^\W\d_]+")
 CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
-# Of headers and tables in hospitals, not in the sources above.
-HOSPITAL = """
-abteilung address adresse ambulanz anfrage arzt aufnahme befund centre chirurgie clinic clinica clinique doctor
-fachgebiet frage fragestellung frau gebaeude gmbh herr hopital hospital innere institut kasse klinik klinikum kontrolle
-krankenhaus kreiskrankenhaus letter medizin medizinische nachsorge nativ ohne onkologie ospedale ospital platz praxis
-radiologie request road seen spital staging station status stadt strahlentherapie strasse street tumor tumour
-universitaet universitaetsklinikum universitaire university unknown untersuchung verdacht verlauf zentrum
-abdomen becken brain breast chest colon haupt head hals kopf leber liver lung lunge mamma neck pelvis prostata prostate
-iodixanol iohexol iomeprol iopamidol iopromide ioversol iobitridol iomeron omnipaque ultravist visipaque imeron xenetix
-schaedel skeleton skelett spine thorax topogram topogramm scout localizer surview wirbelsaeule whole body ganzkoerper
-""".split()
+OWN = "resources/verify/words.txt"  # of headers and tables in hospitals, not in the sources above
 
 
 def folded(text: str) -> str:
@@ -46,7 +36,7 @@ def without_accents(text: str) -> str:
 def vocabulary() -> frozenset[str]:
     """All harmless words, folded."""
     words = {folded(word) for text in [*_standard(), *_program()] for word in WORD.findall(text)}
-    return frozenset(words | set(HOSPITAL))
+    return frozenset(words | set((ROOT / OWN).read_text(encoding="utf-8").split()))
 
 
 def is_standard(text: str) -> bool:

@@ -29,7 +29,17 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_command_lists_its_measurements(capsys):
     assert main(["--list"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == ["phantom", "convert", "deidentify", "features", "modelling", "selection", "dryrun", "index"]
+    assert listed == [
+        "phantom",
+        "convert",
+        "deidentify",
+        "features",
+        "modelling",
+        "selection",
+        "dryrun",
+        "index",
+        "scan",
+    ]
 
 
 def test_page_names_every_measurement():
@@ -44,9 +54,9 @@ def test_unknown_measurement_is_named_with_the_nearest(capsys):
 
 @pytest.mark.slow
 def test_cheap_measurements_run_on_tiny_input(capsys):
-    assert main(["--tiny", "phantom", "convert", "deidentify", "index"]) == 0
+    assert main(["--tiny", "phantom", "convert", "deidentify", "index", "scan"]) == 0
     rows = rows_of(capsys.readouterr().out)
-    assert {row["measurement"].split(":")[0] for row in rows} == {"phantom", "convert", "deidentify", "index"}
+    assert {row["measurement"].split(":")[0] for row in rows} == {"phantom", "convert", "deidentify", "index", "scan"}
     same = next(row for row in rows if row["measurement"] == "convert: same volume")
     assert same["figure"].startswith("0 HU")
     assert same["verdict"] == "met"
