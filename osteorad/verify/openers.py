@@ -130,7 +130,7 @@ def _decoded(run: bytes) -> bytes:
 
 def open_gzip(stream: BinaryIO) -> Iterator[Piece]:
     """The unpacked file."""
-    yield Inner(place="gzip", stream=cast(BinaryIO, io.BufferedReader(igzip.IGzipFile(fileobj=stream, mode="rb"))))
+    yield Inner(place="gzip", stream=cast(BinaryIO, igzip.IGzipFile(fileobj=stream, mode="rb")))
 
 
 def open_bz2(stream: BinaryIO) -> Iterator[Piece]:

@@ -107,7 +107,7 @@ class ExportReader:
             if key is not None:
                 self.seen.add(key)
             element = data[raw.tag]
-            name = element.keyword or keyword_for_tag(element.tag) or f"private ({element.tag})"
+            name = element.keyword or keyword_for_tag(element.tag) or f"private {element.tag}"
             names.append(name)
             if element.VR == "SQ":
                 for item in element.value or ():
@@ -128,7 +128,7 @@ class ExportReader:
         if vr == "PN":
             collector.name(name, str(part))
         elif vr in ("DA", "DT"):
-            collector.date(name, str(part), owner=owner, attribute=name)
+            collector.date(name, str(part), owner=owner, attribute=name.removeprefix("private "))
         elif vr == "UI":
             collector.uid(name, str(part))
         elif vr == "AE" or name in IDENTIFIERS:

@@ -95,9 +95,8 @@ class Scan:
                 self._piece(str(path.relative_to(root)), "name", piece, 0, set())
 
     def _content(self, file: str, place: str, stream: BinaryIO, depth: int) -> None:
-        head = stream.read(1024)
+        kind = kind_of(_Counted(stream).read(1024))
         stream.seek(0)
-        kind = kind_of(head)
         self.report.opened[kind] += 1
         self.report.opened["nested in another" if depth else "files"] += 1
         seen: set[int] = set()
@@ -135,8 +134,7 @@ class Scan:
             case Fields():
                 self._fields(file, place, piece, seen)
             case Inner():
-                stream = piece.stream if piece.stream.seekable() else io.BytesIO(piece.stream.read())
-                self._content(file, _joined(place, piece.place), stream, depth + 1)
+                self._content(file, _joined(place, piece.place), piece.stream, depth + 1)
             case Unopened():
                 self._miss(file, _joined(place, piece.place), piece.why)
 
@@ -221,16 +219,26 @@ def _rejoined(path: bytes) -> list[bytes]:
 
 
 class _Counted:
-    """A stream that counts what is read, and ends at MOST_BYTES."""
+    """A stream that counts what is read, ends at MOST_BYTES, and hands over what stands before a damage."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+        self._read = getattr(stream, "read1", stream.read)
+        self._damage: Exception | None = None
         self.read_bytes = 0
 
     def read(self, size: int) -> bytes:
-        if self.read_bytes >= MOST_BYTES:
-            return b""
-        content = self._stream.read(size)
+        if self._damage is not None:
+            raise self._damage
+        parts, left = [], min(size, MOST_BYTES - self.read_bytes)
+        try:
+            while left > 0 and (part := self._read(left)):
+                parts.append(part)
+                left -= len(part)
+        except Exception as damage:  # told at the next call, when these bytes have been searched
+            if not parts:
+                raise
+            self._damage = damage
+        content = b"".join(parts)
         self.read_bytes += len(content)
         return content
 

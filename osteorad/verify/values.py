@@ -128,6 +128,8 @@ class Collector:
             return
         if owner:
             self._patients.add(owner)
+        if self.date(kind, text, owner=owner, attribute=kind):
+            return
         if is_standard(text):
             self._skip(kind, TERM, text)
             return
@@ -145,7 +147,7 @@ class Collector:
 
     def _token(self, kind: str, token: str, owner: str) -> None:
         if date_of(token) is not None:
-            self.date(kind, token)
+            self.date(kind, token, owner=owner, attribute=kind)
             return
         mixed = any(c.isdigit() for c in token) and len(token) >= SHORTEST_NUMBER and not is_standard(token)
         if mixed and not re.fullmatch(r"[\d.,+-]+", token):

@@ -13,6 +13,9 @@ import pydicom
 import pytest
 
 from osteorad.files import read_json
+from osteorad.verify.cohorts import verify
+from tests.conftest import ROOT
+from tests.unit.verify.containers import files
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 
@@ -89,3 +92,34 @@ def test_patients_are_pseudonyms_everywhere(run):
         names = {p.stem for p in (run / "results/cohorts/small" / folder).iterdir()}
         assert names
         assert all(re.fullmatch(r"p[0-9a-f]{12}", name) for name in names)
+
+
+def originals(run: Path) -> dict[str, list[Path]]:
+    source = run / "private/small/source"
+    return {"exports": [source], "tables": [source / "clinical.tsv", source / "lesions.tsv"]}
+
+
+def test_scanner_finds_no_identity_outside_private(run):
+    report = verify(run, ROOT)
+    assert report.hits == []
+    assert report.missed == []
+    assert report.left_out == ["private"]
+    assert report.opened["dicom"] > 1000
+    assert report.opened["nifti"] > 100
+
+
+def test_scanner_looks_for_every_planted_identity(run, tmp_path):
+    words = planted(run)
+    for number, word in enumerate(words):
+        (tmp_path / f"{number}").write_text(word, encoding="utf-8")
+    found = {hit.file for hit in verify(tmp_path, ROOT, **originals(run)).hits}
+    assert [word for number, word in enumerate(words) if str(number) not in found] == []
+
+
+def test_scanner_finds_a_planted_identity_in_each_kind_of_container(run, tmp_path):
+    kinds = files("MRN-07-00006")
+    for number, content in enumerate(kinds.values()):
+        (tmp_path / f"{number}").write_bytes(content)
+    report = verify(tmp_path, ROOT, **originals(run))
+    found = {hit.file for hit in report.hits if hit.kind == "PatientID"}
+    assert [kind for number, kind in enumerate(kinds) if str(number) not in found] == []

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import random
 
 import pytest
 
@@ -178,6 +179,26 @@ def test_what_can_not_be_opened_is_listed_and_searched_as_bytes(tmp_path, name, 
     assert report.hits
     assert any(missed.why.startswith(why) for missed in report.missed) or not why
     assert not report.clean
+
+
+def test_begin_of_a_cut_file_is_searched(tmp_path):
+    noise = random.Random(1).randbytes(50_000).hex().encode()
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"ab" * 99 + WORD.encode() + noise)[:-9000])
+    report = scanned(tmp_path)
+    assert [hit.place for hit in report.hits] == ["gzip > text"]
+    assert [missed.why for missed in report.missed] == ["damaged or unknown gzip (EOFError): searched as bytes only"]
+
+
+def test_moved_private_date_of_the_patient_is_no_chance(tmp_path):
+    collector = Collector()
+    collector.date("private (0011,1001)", "20240229", owner="p1", attribute="(0011,1001)")
+
+    def change(data):
+        data.PatientID, data.LongitudinalTemporalInformationModified = "p1", "MODIFIED"
+        data.private_block(0x0011, "SOMEBODY", create=True).add_new(1, "DA", "20240229")
+
+    (tmp_path / "a.dcm").write_bytes(dicom(change))
+    assert [hit.place for hit in scanned(tmp_path, collector.finish()).hits] == ["(0011,1001)"]
 
 
 def test_containers_nested_too_deep_are_listed(tmp_path):
