@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import bz2
+import gzip
 import html
 import io
 import lzma
@@ -26,7 +27,7 @@ from isal import igzip
 from osteorad.verify.originals import looks_like_dicom
 
 MOST_TEXT = 1 << 28  # bytes that are held in memory at once; what is larger is reported
-SKIP = 1 << 20
+LARGE = SKIP = 1 << 20
 RUN = re.compile(
     rb"[A-Za-z0-9+/_-]{60,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]{60,})+(?:\r?\n[ \t]*[A-Za-z0-9+/_-]+)?={0,2}"
     rb"|[A-Za-z0-9+/_-]{16,}={0,2}"
@@ -129,8 +130,11 @@ def _decoded(run: bytes) -> bytes:
 
 
 def open_gzip(stream: BinaryIO) -> Iterator[Piece]:
-    """The unpacked file."""
-    yield Inner(place="gzip", stream=cast(BinaryIO, igzip.IGzipFile(fileobj=stream, mode="rb")))
+    """The unpacked file. Large ones by the faster library, which loses the last bytes before a damage."""
+    large = isinstance(stream, io.BufferedReader) and stream.seek(0, io.SEEK_END) > LARGE
+    stream.seek(0)
+    unpacked = igzip.IGzipFile(fileobj=stream, mode="rb") if large else gzip.GzipFile(fileobj=stream, mode="rb")
+    yield Inner(place="gzip", stream=cast(BinaryIO, unpacked))
 
 
 def open_bz2(stream: BinaryIO) -> Iterator[Piece]:

@@ -32,6 +32,7 @@ from osteorad.verify.values import Values
 MASK = "<masked>"
 DEEPEST = 8  # containers in containers
 SURE_IN_BYTES = 6  # bytes from which a value counts among numbers, where chance writes short words
+STEP = 1 << 16  # bytes of one read
 MOST_BYTES = 1 << 37  # of one unpacked stream
 
 
@@ -95,7 +96,10 @@ class Scan:
                 self._piece(str(path.relative_to(root)), "name", piece, 0, set())
 
     def _content(self, file: str, place: str, stream: BinaryIO, depth: int) -> None:
-        kind = kind_of(_Counted(stream).read(1024))
+        begin = _Counted(stream)
+        kind = kind_of(begin.read(1024))
+        if kind == "empty" and begin.damage is not None:
+            raise begin.damage
         stream.seek(0)
         self.report.opened[kind] += 1
         self.report.opened["nested in another" if depth else "files"] += 1
@@ -171,6 +175,8 @@ class Scan:
             seen.add(match.value)
             self._found[file, _joined(place, "text" if kind == "text" else "bytes"), match.value] += 1
         self.report.bytes_read += counted.read_bytes
+        if counted.damage is not None:
+            raise counted.damage
         if counted.read_bytes >= MOST_BYTES:
             self._miss(file, place, f"more than {MOST_BYTES >> 30} GB when unpacked: only the begin was searched")
 
@@ -223,21 +229,17 @@ class _Counted:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._read = getattr(stream, "read1", stream.read)
-        self._damage: Exception | None = None
+        self.damage: Exception | None = None
         self.read_bytes = 0
 
     def read(self, size: int) -> bytes:
-        if self._damage is not None:
-            raise self._damage
-        parts, left = [], min(size, MOST_BYTES - self.read_bytes)
+        parts, left = [], 0 if self.damage is not None else min(size, MOST_BYTES - self.read_bytes)
         try:
-            while left > 0 and (part := self._read(left)):
+            while left > 0 and (part := self._read(min(left, STEP))):
                 parts.append(part)
                 left -= len(part)
-        except Exception as damage:  # told at the next call, when these bytes have been searched
-            if not parts:
-                raise
-            self._damage = damage
+        except Exception as damage:  # raised by the reader when all before it has been searched
+            self.damage = damage
         content = b"".join(parts)
         self.read_bytes += len(content)
         return content
