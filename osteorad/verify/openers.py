@@ -39,7 +39,7 @@ COMPRESSED_CHUNKS = (b"zTXt", b"iTXt", b"iCCP")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """Named texts; derived : another reading of bytes that were searched before. moved : see `Scan`."""
+    """Named texts; derived : another reading of bytes that were searched before."""
 
     fields: list[tuple[str, bytes]]
     derived: bool = False

@@ -57,7 +57,7 @@ def quiet_pydicom() -> Iterator[None]:
 
 @dataclass(slots=True)
 class ExportReader:
-    """Reads headers into a collector; `unread` holds the paths of what is no DICOM, for the report to count."""
+    """Reads headers into a collector; `unread` counts files that are no DICOM, or damaged."""
 
     collector: Collector
     pseudonym_of: Callable[[str], str]

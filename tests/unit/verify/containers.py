@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import bz2
 import gzip
-import html
 import io
 import json
 import lzma
@@ -233,7 +232,3 @@ def files(word: str) -> dict[str, bytes]:
         "bytes": bytes(range(256)) * 40 + w + bytes(range(256)) * 40,
         "bytes in UTF-16": bytes(range(256)) * 4 + word.encode("utf-16-le") + bytes(range(256)),
     }
-
-
-def entities(text: str) -> str:
-    return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
