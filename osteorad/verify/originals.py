@@ -29,10 +29,9 @@ SMALL = 1 << 16  # bytes up to which binary attributes may hold text
 PRODUCTS = frozenset({"Manufacturer", "ManufacturerModelName", "SoftwareVersions"})
 # Texts about the machine and the picture: they may stay, so they are not looked for.
 TECHNICAL = PRODUCTS | {
-    "AnatomicRegionSequence", "BodyPartExamined", "CodingSchemeVersion", "ConvolutionKernel", "FilterType",
+    "BodyPartExamined", "CodingSchemeVersion", "ConvolutionKernel", "FilterType",
     "ImplementationVersionName", "PatientSpeciesDescription", "Radiopharmaceutical", "RescaleType",
-    "SegmentAlgorithmName",
-    "DecayCorrectionDateTime", "EthnicGroup", "AttenuationCorrectionMethod", "ReconstructionMethod",
+    "SegmentAlgorithmName", "EthnicGroup", "AttenuationCorrectionMethod", "ReconstructionMethod",
     "ScatterCorrectionMethod", "RandomsCorrectionMethod", "CollimatorGridName", "CodingSchemeDesignator",
 }  # fmt: skip
 CODES = frozenset({"CodeValue", "CodeMeaning", "LongCodeValue"})
@@ -49,10 +48,12 @@ def quiet_pydicom() -> Iterator[None]:
     logger = logging.getLogger("pydicom")
     before = logger.disabled
     logger.disabled = True
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-    logger.disabled = before
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 @dataclass(slots=True)
