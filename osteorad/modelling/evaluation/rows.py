@@ -154,12 +154,13 @@ def _cuts(table: pa.Table) -> dict[tuple[int, int], float]:
 
 
 def counts(table: pa.Table, least: int) -> dict[str, int]:
-    """How much an analysis rests on; events are patients with any sample with outcome 1.
+    """How much an analysis rests on; events are patients with any sample with outcome 1, non-events all others.
 
     Tested are patients of any test part: all of them but in a hold-out. least : tested patients of the rarer class
     that an AUC needs as a headline.
     """
     everybody, test = _events(table, "patient"), _events(tested(table), "patient")
+    without = tested(table).filter(pc.field("outcome") == 0)
     samples = _events(table, "sample")
     owners = dict(zip(table["sample"].to_pylist(), table["patient"].to_pylist(), strict=True))
     folds = set(zip(table["repeat"].to_pylist(), table["fold"].to_pylist(), strict=True))
@@ -173,7 +174,8 @@ def counts(table: pa.Table, least: int) -> dict[str, int]:
         "non_events": len(everybody) - events,
         "tested_patients": len(test),
         "tested_events": tested_events,
-        "minority": min(tested_events, len(test) - tested_events),
+        # A patient with lesions of either outcome stands in both classes.
+        "minority": min(tested_events, len(set(without["patient"].to_pylist()))),
         "minority_needed": least,
         "repeats": len({repeat for repeat, _ in folds}),
         "folds": len({fold for _, fold in folds}),

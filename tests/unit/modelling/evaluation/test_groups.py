@@ -13,7 +13,7 @@ from osteorad.modelling.evaluation.characteristics import missing_values, table_
 from osteorad.modelling.evaluation.optimism import clinical_design, clinical_optimism
 from osteorad.modelling.evaluation.patient_level import patient_level, to_patients
 from osteorad.modelling.evaluation.planning import largest_r2, sample_size
-from osteorad.modelling.evaluation.rows import rows_of
+from osteorad.modelling.evaluation.rows import counts, rows_of
 from osteorad.modelling.evaluation.subgroups import subgroup_variables, subgroups
 from osteorad.modelling.statistics.metrics import expit
 from tests.unit.modelling.analysis_toy import toy_recipe, toy_samples
@@ -38,6 +38,17 @@ def with_column(table: pa.Table, name: str, values) -> pa.Table:
     at = table.column_names.index(name) if name in table.column_names else None
     column = pa.array(values)
     return table.append_column(name, column) if at is None else table.set_column(at, name, column)
+
+
+# --- counts ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_patient_with_lesions_of_either_outcome_stands_in_both_classes():
+    patient = ["a", "a", "b", "b", "c", "c"]
+    table = predictions([1, 0, 1, 0, 1, 1], {("radiomics", "logistic"): np.arange(6.0)}, patient=patient)
+    told = counts(table, least=10)
+    assert (told["patients"], told["events"], told["samples"], told["sample_events"]) == (3, 3, 6, 4)
+    assert told["minority"] == 2  # a and b have a lesion without the event
 
 
 # --- subgroups -------------------------------------------------------------------------------------------------------
