@@ -100,6 +100,7 @@ def published_section(evaluation: Facts, audit: Facts) -> doc.Section | None:
         "permuted": {key: permuted[key] for key in ("auc", "sd", "low", "high")} if permuted else None,
         "zero": 0,
         "flags": _flag_codes(audit),
+        "checks": (audit.get("as_published") or {}).get("of"),
     }
     body = [{"kind": "marked", "word": NOT_A_RESULT, "parts": parts}]
     return doc.section("as-published", "Appendix: as published", sentence, body, numbers=numbers)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from osteorad.cohort import schemas
 from osteorad.cohort.config import Splits
-from osteorad.cohort.splits import make_splits, training
+from osteorad.cohort.splits import AS_PUBLISHED, FROZEN, NESTED, make_splits, training
 from osteorad.files import read_parquet
 
 ANALYSIS = "results/analyses/marrow"
@@ -20,7 +20,12 @@ ANALYSIS = "results/analyses/marrow"
 
 @pytest.fixture
 def splits(run):
-    return read_parquet(run / ANALYSIS / "splits.parquet")
+    return of_procedure(run, NESTED)
+
+
+def of_procedure(run, procedure: str) -> pa.Table:
+    """Rows of one procedure of the run's splits."""
+    return read_parquet(run / ANALYSIS / "splits.parquet").filter(pc.field("procedure") == procedure)
 
 
 def broken_parts(splits: pa.Table, *, tested_once: bool = True) -> list[str]:
@@ -49,6 +54,20 @@ def test_parts_hold(splits):
     assert splits.schema.equals(schemas.SPLITS)
     assert splits.num_rows > 0
     assert broken_parts(splits) == []
+
+
+def test_the_bundle_learns_from_all_and_its_inner_folds_divide_nobody(run, splits):
+    frozen = of_procedure(run, FROZEN)
+    assert broken_parts(frozen) == []
+    outer = frozen.filter(pc.field("inner_fold") == -1)
+    assert set(outer["part"].to_pylist()) == {"train"}
+    assert set(outer["sample"].to_pylist()) == set(splits["sample"].to_pylist())
+
+
+def test_the_papers_own_division_stands_apart(run):
+    published = of_procedure(run, AS_PUBLISHED)
+    assert published.num_rows > 0
+    assert broken_parts(published, tested_once=False) == []  # Zhu divided patients
 
 
 @pytest.mark.parametrize("inner", [False, True])

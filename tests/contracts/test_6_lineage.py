@@ -54,11 +54,15 @@ def test_every_fitted_step_names_its_rows(run):
     splits = read_parquet(run / ANALYSIS / "splits.parquet").to_pylist()
     size: dict[tuple[int, int, int], int] = defaultdict(int)
     for row in splits:
-        size[row["repeat"], row["fold"], row["inner_fold"]] += row["part"] == "train"
-    rows = steps.to_pylist()
+        if row["procedure"] == "nested":
+            size[row["repeat"], row["fold"], row["inner_fold"]] += row["part"] == "train"
+    every = steps.to_pylist()
+    rows = [row for row in every if row["procedure"] == "nested"]
     assert {r["step"] for r in rows} >= {"impute", "zscore", "correlation", "mrmr"}
     assert all(len(r["fit_hash"]) == 32 for r in rows)
     assert [r["step"] for r in rows if r["fit_rows"] != size[r["repeat"], r["fold"], r["inner_fold"]]] == []
+    leaky = [row for row in every if row["procedure"] == "as-published" and row["step"] == "mrmr"]
+    assert {row["fit_rows"] for row in leaky} == {len({row["sample"] for row in splits})}  # and says so
 
 
 def test_lineage_reaches_back_to_the_images(run):

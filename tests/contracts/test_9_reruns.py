@@ -74,6 +74,7 @@ def test_a_changed_setting_of_a_recipe_reruns_its_analysis_only(run, clone, chan
     changed("resources/recipes/zhu2024.yaml", "threshold: 0.9", "threshold: 0.8")
     assert planned(run, clone=clone) == {
         "fit_models": 1,
+        "freeze_bundle": 1,
         "audit_analysis": 1,
         "evaluate_analysis": 1,
         "report_analysis": 1,

@@ -74,6 +74,8 @@ def test_lesions_of_one_patient_stay_together(analysed):
     assert len(folds_of(splits)) >= 2
     parts = {}
     for row in splits.to_pylist():
+        if row["procedure"] == "as-published":
+            continue
         parts.setdefault((row["repeat"], row["fold"], row["inner_fold"], row["patient"]), set()).add(row["part"])
     assert {len(found) for found in parts.values()} == {1}
 

@@ -30,13 +30,19 @@ def drawn(run: Path, patient: str) -> list[dict]:
 
 
 def two_patients(run: Path) -> list[str]:
-    """Patients with RTSTRUCT on CT and PET, most masks first: one of them came twice, another vendor's."""
+    """Patients with RTSTRUCT on CT and PET: who has most masks and came twice, and the next one of another vendor."""
     found = {}
     for path in sorted((run / COHORT / "masks/manual").glob("*/masks.json")):
         masks = read_json(path)["masks"]
         if {m["image"] for m in masks} == {"ct", "pet"} and {m["source"] for m in masks} == {"rtstruct"}:
             found[path.parent.name] = len(masks)
-    return sorted(found, key=lambda name: (-found[name], name))[:2]
+    first, *others = sorted(found, key=lambda name: (-found[name], name))
+    return [first, next(name for name in others if vendor_of(run, name) != vendor_of(run, first))]
+
+
+def vendor_of(run: Path, patient: str) -> str:
+    images = read_json(run / COHORT / "images" / patient / "images.json")["images"]
+    return str(images[0]["facts"]["manufacturer"])
 
 
 def around(array: np.ndarray, before: int, after: int) -> list[slice]:

@@ -100,8 +100,11 @@ def fit_platt(outcome: IntArray, score: FloatArray) -> Platt:
     if spread <= 0:
         return flat
     centre = float(score.mean())
-    intercept, slope = logistic_line((score - centre) / spread, target)
-    if slope <= 0:
+    # Smoothed targets always have an estimate, however steep: scores may lie close together but for one.
+    ones = np.ones((1, len(score)))
+    lines = logistic_lines((score - centre)[None, :] / spread, target[None, :], ones, steps=400, largest=np.inf)
+    intercept, slope = (float(line[0]) for line in lines)
+    if not (slope > 0 and np.isfinite(intercept)):
         return flat
     return Platt(intercept=intercept - slope * centre / spread, slope=slope / spread)
 
@@ -113,11 +116,12 @@ def logistic_line(x: FloatArray, target: FloatArray) -> tuple[float, float]:
 
 
 def logistic_lines(
-    x: FloatArray, target: FloatArray, weights: FloatArray, steps: int = 60
+    x: FloatArray, target: FloatArray, weights: FloatArray, steps: int = 60, largest: float = 50.0
 ) -> tuple[FloatArray, FloatArray]:
     """Weighted logistic regressions on one variable, many at once, by Newton's method with halved steps.
 
-    x, target, weights : shape (fits, rows), broadcast. Returns intercepts and slopes; NaN where the fit does not exist
+    x, target, weights : shape (fits, rows), broadcast. largest : a fit beyond this has gone to
+    infinity. Returns intercepts and slopes; NaN where the fit does not exist
     (no spread, or classes separated).
     """
     x, target, weights = np.broadcast_arrays(x, target, weights)
@@ -137,7 +141,7 @@ def logistic_lines(
         a, b = a + shrink * step_a, b + shrink * step_b
         if float(size.max()) < 1e-12:
             break
-    bad = (np.abs(a) > 50) | (np.abs(b) > 50) | ((x * (weights > 0)).std(axis=1) <= 0)
+    bad = (np.abs(a) > largest) | (np.abs(b) > largest) | ((x * (weights > 0)).std(axis=1) <= 0)
     return np.where(bad, np.nan, a), np.where(bad, np.nan, b)
 
 

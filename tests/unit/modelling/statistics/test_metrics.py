@@ -124,3 +124,13 @@ def test_logistic_lines_of_separated_or_flat_rows_are_nan():
     y = np.array([0.0, 0, 1, 1])
     assert np.isnan(metrics.logistic_line(np.array([0.0, 1, 2, 3]), y)).all()
     assert np.isnan(metrics.logistic_line(np.ones(4), y)).all()
+
+
+def test_separated_scores_that_lie_close_together_but_for_one_are_calibrated():
+    score = np.r_[np.linspace(0.0, 1e-3, 10), np.linspace(2e-3, 3e-3, 9), 1e3]
+    outcome = np.r_[np.zeros(10, dtype=int), np.ones(10, dtype=int)]
+    platt = metrics.fit_platt(outcome, score)
+    probability = platt.probability(score)
+    assert np.isfinite([platt.intercept, platt.slope]).all()
+    assert np.isfinite(probability).all()
+    assert (np.diff(probability) >= 0).all()
