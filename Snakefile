@@ -17,7 +17,7 @@ include: "rules/external.smk"
 rule all:
     default_target: True
     input:
-        default_targets(),
+        lambda wildcards: PLAN.targets(PATIENTS),
 
 
 localrules:

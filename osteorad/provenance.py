@@ -8,7 +8,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,10 @@ DISTRIBUTIONS = {
     "xgboost": "xgboost-cpu",
     "yaml": "pyyaml",
 }
+
+DIGITS = 16  # hex digits of a digest in a key file
+SETTLED_NS = 2_000_000_000
+MADE_BY = [1, *sys.version_info[:2]]  # form of what is kept; ast.dump differs between versions of Python
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -62,10 +69,108 @@ def rows_hash(rows: Sequence[str], *values: bytes | memoryview) -> str:
     return found.hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One parsed file."""
+
+    stamp: tuple[int, int, int]  # size, time of the content, time of the entry, both in ns
+    digest: str
+    ours: frozenset[str]  # modules of this package that it imports
+    others: frozenset[str]  # other modules
+
+    def plain(self) -> dict[str, Any]:
+        """The same, JSON-able."""
+        return {
+            "stamp": list(self.stamp),
+            "digest": self.digest,
+            "ours": sorted(self.ours),
+            "others": sorted(self.others),
+        }
+
+
+class Code:
+    """Modules of a clone: digests without comments and docstrings, and imports. Each file is parsed once.
+
+    What was found can be kept and given back (`kept`, `recall`): parsing is the dearest part of a start.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._parsed: dict[str, Module] = {}
+        self._recalled: Mapping[str, Any] = {}
+        self._reached: dict[str, tuple[list[str], list[str]]] = {}
+        self._places: dict[str, list[str]] = {}
+
+    def recall(self, kept: Any) -> None:
+        """Take what another process found; entries of other files, times or Pythons are not used."""
+        if isinstance(kept, Mapping) and kept.get("made_by") == MADE_BY:
+            self._recalled = kept["modules"]
+
+    def kept(self) -> dict[str, Any]:
+        """What was found, JSON-able. Files changed a moment ago are left out: their time may not move again."""
+        settled = time.time_ns() - SETTLED_NS
+        modules = {name: module.plain() for name, module in self._parsed.items() if module.stamp[1] < settled}
+        return {"made_by": MADE_BY, "modules": modules}
+
+    def module(self, name: str) -> Module:
+        """A file of the clone, by its path relative to it."""
+        if name not in self._parsed:
+            stamp = _stamp(self.root / name)
+            known = self._recalled.get(name)
+            if known is not None and tuple(known["stamp"]) == stamp:
+                found = Module(stamp, known["digest"], frozenset(known["ours"]), frozenset(known["others"]))
+            else:
+                found = Module(stamp, *_parse((self.root / name).read_text(encoding="utf-8")))
+            self._parsed[name] = found
+        return self._parsed[name]
+
+    def reached(self, entry: str) -> tuple[list[str], list[str]]:
+        """Files of this package that `entry` imports, directly or not, and the other packages that they import.
+
+        entry : path of a script, relative to the clone. Imports are static (DESIGN, contract 9).
+        """
+        if entry not in self._reached:
+            seen: set[str] = set()
+            others: set[str] = set()
+            todo = [entry]
+            while todo:
+                name = todo.pop()
+                if name not in seen:
+                    seen.add(name)
+                    module = self.module(name)
+                    others |= module.others
+                    todo += [path for imported in module.ours for path in self._files(imported)]
+            self._reached[entry] = (sorted(seen), sorted({name.split(".")[0] for name in others}))
+        return self._reached[entry]
+
+    def _files(self, module: str) -> list[str]:
+        """Files that an import of `module` runs: its own and those of the packages around it."""
+        if module not in self._places:
+            parts = module.split(".")
+            bases = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+            paths = (path for base in bases for path in (f"{base}.py", f"{base}/__init__.py"))
+            self._places[module] = [path for path in paths if (self.root / path).is_file()]
+        return self._places[module]
+
+    def digests(self, entry: str) -> dict[str, str]:
+        """Digest of a script and of every module that it reaches, by path."""
+        return {name: self.module(name).digest for name in self.reached(entry)[0]}
+
+
 @cache
-def _parsed(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
+def code_of(root: Path) -> Code:
+    """The modules of a clone, as they were when this process first looked."""
+    return Code(root)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _parse(text: str) -> tuple[str, frozenset[str], frozenset[str]]:
     """Digest of a module without comments and docstrings, its imports of this package, and other imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(text)
     ours: set[str] = set()
     others: set[str] = set()
     for node in ast.walk(tree):
@@ -80,42 +185,13 @@ def _parsed(path: Path) -> tuple[str, frozenset[str], frozenset[str]]:
                 others.add(node.module)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node, clean=False) is not None :]
-    return sha256_bytes(ast.dump(tree).encode()), frozenset(ours), frozenset(others)
+    return sha256_bytes(ast.dump(tree).encode())[:DIGITS], frozenset(ours), frozenset(others)
 
 
-def code_modules(root: Path, entry: str) -> tuple[list[str], list[str]]:
-    """Files of this package that `entry` imports, directly or not, and the other packages that they import.
-
-    root : the clone. entry : path of a script, relative to it. Imports are static (DESIGN, contract 9).
-    """
-    seen: dict[str, frozenset[str]] = {}
-    others: set[str] = set()
-    todo = [entry]
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        _, ours, foreign = _parsed(root / name)
-        seen[name] = ours
-        others.update(foreign)
-        for module in ours:
-            parts = module.split(".")
-            for depth in range(1, len(parts) + 1):
-                base = "/".join(parts[:depth])
-                todo.extend(p for p in (f"{base}.py", f"{base}/__init__.py") if (root / p).is_file())
-    return sorted(seen), sorted({module.split(".")[0] for module in others})
-
-
-def code_digest(root: Path, entry: str) -> str:
-    """Digest of a script and of every module of this package that it reaches; comments and docstrings are free."""
-    files, _ = code_modules(root, entry)
-    return digest([[name, _parsed(root / name)[0]] for name in files])
-
-
-def files_digest(root: Path, patterns: Iterable[str]) -> str:
-    """Digest of data files (templates, presets, tables) that a rule reads, found by glob patterns under `root`."""
+def file_digests(root: Path, patterns: Iterable[str]) -> dict[str, str]:
+    """Digests of data files (templates, presets, tables) that a rule reads, found by glob patterns under `root`."""
     names = sorted({str(p.relative_to(root)) for pattern in patterns for p in root.glob(pattern) if p.is_file()})
-    return digest([[name, sha256_file(root / name)] for name in names])
+    return {name: sha256_file(root / name)[:DIGITS] for name in names}
 
 
 @cache
@@ -128,19 +204,19 @@ def locked_versions(root: Path) -> Mapping[str, str]:
 def used_versions(root: Path, entry: str) -> dict[str, str]:
     """Locked versions of the distributions that a script's modules import."""
     locked = locked_versions(root)
-    _, others = code_modules(root, entry)
+    _, others = code_of(root).reached(entry)
     names = {DISTRIBUTIONS.get(name, name.replace("_", "-").lower()) for name in others}
     return {name: locked[name] for name in sorted(names) if name in locked}
 
 
 def rule_key(root: Path, rule: str, entry: str, settings: Any, data: Iterable[str] = ()) -> str:
-    """Text of a rule's key file (contract 9): settings used, code digest, data digest, versions."""
+    """Text of a rule's key file (contract 9): settings used, digest of each module and data file, versions."""
     return json_text(
         {
             "rule": rule,
             "settings": settings,
-            "code": code_digest(root, entry),
-            "data": files_digest(root, data),
+            "code": code_of(root).digests(entry),
+            "data": file_digests(root, data),
             "versions": used_versions(root, entry),
         }
     )

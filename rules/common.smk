@@ -87,11 +87,6 @@ def analyses_with(bundle):
 LEARNING, EXTERNAL = analyses_with(False), analyses_with(True)
 
 
-def default_targets():
-    """Every report asked for, and every manifest on the way, so that a deleted intermediate is made again."""
-    return PLAN.targets(PATIENTS)
-
-
 def memory(mb):
     """Memory in MB, more at each attempt."""
     return lambda wildcards, attempt: mb * attempt

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.config import JUDGED, SHUFFLED, TABLE, Analysis, Cohort, Config, Recipe
-from osteorad.files import write_text_if_changed
-from osteorad.provenance import rule_key
+from osteorad.files import json_text, read_json, write_text_if_changed
+from osteorad.past import write_with_past
+from osteorad.provenance import code_of, rule_key
 
 KEYS = "results/.state/keys"
+PARSED = "results/.state/code.json"  # what parsing the modules told; only spares time
 DICOM_DATA = ("resources/dicom/*",)
 LESION_WORDS = ("resources/lesions/*",)
 PRESETS = ("resources/presets/*.yaml", "resources/radiomics/*")
@@ -235,5 +237,10 @@ def key_texts(root: Path, config: Config, recipes: Mapping[str, Recipe]) -> dict
 
 
 def write_keys(root: Path, workdir: Path, config: Config, recipes: Mapping[str, Recipe]) -> list[str]:
-    """Write the key files that differ; returns their paths."""
-    return [p for p, text in key_texts(root, config, recipes).items() if write_text_if_changed(workdir / p, text)]
+    """Write the key files that differ, keeping what they said before; returns their paths."""
+    code, parsed = code_of(root), workdir / PARSED
+    if parsed.exists():
+        code.recall(read_json(parsed))
+    texts = key_texts(root, config, recipes)
+    write_text_if_changed(parsed, json_text(code.kept()))
+    return [path for path, text in texts.items() if write_with_past(workdir / path, text)]

@@ -318,21 +318,25 @@ class Plan:
         return [f"results/analyses/{name}/report.json" for name in self.loaded.targets[1]]
 
     def targets(self, patients: Mapping[str, Sequence[str]]) -> list[str]:
-        """Every page, and every manifest on the way to it."""
-        wanted = ["results/index.html"]
+        """Every page, grids, and each manifest that is gone, so that a deleted one is made again.
+
+        The manifests that are there are inputs of the pages anyway: naming them again would only cost time.
+        """
+        reports = [*self.cohort_reports(), *self.analysis_reports()]
+        wanted = ["results/index.html", *reports, *(f"{name.removesuffix('.json')}.html" for name in reports)]
         for cohort in self.loaded.targets[0]:
-            base = f"results/cohorts/{cohort}"
-            mask_sets = self.mask_sets(cohort)
-            for patient in patients[cohort]:
-                wanted += [f"{base}/dicom/{patient}/{part}.json" for part in ("images", "contours")]
-                wanted += [f"{base}/images/{patient}/images.json"]
-                wanted += [f"{base}/masks/{mask_set}/{patient}/masks.json" for mask_set in mask_sets]
-                wanted += (
-                    [f"{base}/grids/fused/{patient}/grid.json"]
-                    if "PT" in self.config.cohorts[cohort].modalities
-                    else []
-                )
+            manifests = self._manifests(cohort, patients[cohort])
+            wanted += [path for path in manifests if not (self.loaded.workdir / path).exists()]
+            if "PT" in self.config.cohorts[cohort].modalities:
+                wanted += [f"results/cohorts/{cohort}/grids/fused/{p}/grid.json" for p in patients[cohort]]
         return wanted
+
+    def _manifests(self, cohort: str, patients: Sequence[str]) -> list[str]:
+        """Manifests on the way to a cohort's page and to the features of its analyses."""
+        base = f"results/cohorts/{cohort}"
+        patterns = ["dicom/{}/images.json", "dicom/{}/contours.json", "images/{}/images.json"]
+        patterns += [f"masks/{mask_set}/{{}}/masks.json" for mask_set in self.mask_sets(cohort)]
+        return [f"{base}/{pattern.format(patient)}" for patient in patients for pattern in patterns]
 
 
 @cache

@@ -5,7 +5,7 @@ source folder, pydicom only where there are new files. It lists files and reads 
 data are never read, except to hash a file whose time moved while its size stayed.
 
 index.parquet : a row a file; lies where identity may lie (private folder), or under results/.state for sources
-    without identity. state/<patient>.json : [pseudonymous name, size, version] of each file of that patient.
+    without identity. state/<patient>.json : [pseudonymous name, size, version] of each file of that patient; state/past/ : earlier ones.
     pseudonyms.tsv : who is who, for identified sources only.
     hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
 """
@@ -26,6 +26,7 @@ from osteorad.cohort.pseudonyms import file_name
 from osteorad.cohort.sources import Source
 from osteorad.errors import ConfigError
 from osteorad.files import json_text, read_json, write_json, write_text_if_changed
+from osteorad.past import remove_with_past, write_with_past
 from osteorad.provenance import sha256_file
 
 UNPLACED = "unplaced"
@@ -234,10 +235,10 @@ def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
         (unplaced[e.reason] if e.reason else grouped[source.pseudonym(e.source_patient_id)]).append(row)
     folder = source.state / "state"
     for patient, rows in grouped.items():
-        write_text_if_changed(folder / f"{patient}.json", json_text({"patient": patient, "files": sorted(rows)}))
-    write_text_if_changed(folder / f"{UNPLACED}.json", json_text(_unplaced_manifest(unplaced)))
+        write_with_past(folder / f"{patient}.json", json_text({"patient": patient, "files": sorted(rows)}))
+    write_with_past(folder / f"{UNPLACED}.json", json_text(_unplaced_manifest(unplaced)))
     for stale in set(folder.glob("*.json")) - {folder / f"{name}.json" for name in (*grouped, UNPLACED)}:
-        stale.unlink()
+        remove_with_past(stale)
     if source.key is not None:
         _write_people(source, entries)
     return sorted(grouped)

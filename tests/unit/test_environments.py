@@ -56,7 +56,7 @@ def test_core_alone_imports_every_module_of_its_rules(tmp_path):
     modules = {
         name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
         for script in scripts_of("core")
-        for name in provenance.code_modules(ROOT, script)[0]
+        for name in provenance.code_of(ROOT).reached(script)[0]
         if name.startswith("osteorad/")
     }
     assert len(modules) > 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,19 +30,19 @@ def clone(tmp_path):
 
 
 def digest_after(clone, name, text):
-    provenance._parsed.cache_clear()
+    provenance.code_of.cache_clear()
     (clone / name).write_text(text)
-    return provenance.code_digest(clone, "scripts/rule.py")
+    return provenance.code_of(clone).digests("scripts/rule.py")
 
 
 @pytest.fixture
 def before(clone):
-    provenance._parsed.cache_clear()
-    return provenance.code_digest(clone, "scripts/rule.py")
+    provenance.code_of.cache_clear()
+    return provenance.code_of(clone).digests("scripts/rule.py")
 
 
 def test_closure_holds_indirect_imports_and_nothing_else(clone):
-    files, others = provenance.code_modules(clone, "scripts/rule.py")
+    files, others = provenance.code_of(clone).reached("scripts/rule.py")
     assert files == ["osteorad/__init__.py", "osteorad/a.py", "osteorad/b.py", "scripts/rule.py"]
     assert others == ["numpy"]
     assert provenance.used_versions(clone, "scripts/rule.py") == {"numpy": "2.4.6"}
@@ -67,11 +68,51 @@ def test_comments_docstrings_layout_and_other_modules_are_free(clone, before, na
 
 def test_data_files_count_by_name_and_content(clone):
     (clone / "presets").mkdir()
-    empty = provenance.files_digest(clone, ["presets/*"])
     (clone / "presets/a.yaml").write_text("x: 1\n")
-    one = provenance.files_digest(clone, ["presets/*"])
+    one = provenance.file_digests(clone, ["presets/*"])
     (clone / "presets/a.yaml").write_text("x: 2\n")
-    assert len({empty, one, provenance.files_digest(clone, ["presets/*"])}) == 3
+    two = provenance.file_digests(clone, ["presets/*"])
+    assert [list(found) for found in (one, two)] == [["presets/a.yaml"]] * 2
+    assert one != two
+    assert provenance.file_digests(clone, ["other/*"]) == {}
+
+
+def aged(clone):
+    """Give the files of a clone times at which they are taken as settled."""
+    for path in clone.rglob("*.py"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def test_what_was_parsed_is_recalled_only_for_the_same_files(clone):
+    aged(clone)
+    first = provenance.Code(clone)
+    before = first.digests("scripts/rule.py")
+    kept = first.kept()
+    assert set(kept["modules"]) == set(before)
+
+    kept["modules"]["osteorad/a.py"]["digest"] = "recalled"
+    (clone / "osteorad/b.py").write_text("def g():\n    return 2\n")
+    second = provenance.Code(clone)
+    second.recall(kept)
+    after = second.digests("scripts/rule.py")
+    assert after["osteorad/a.py"] == "recalled"
+    assert after["osteorad/b.py"] not in ("recalled", before["osteorad/b.py"])
+
+
+def test_a_file_changed_just_now_is_not_kept(clone):
+    aged(clone)
+    (clone / "osteorad/b.py").write_text("def g():\n    return 1\n")
+    code = provenance.Code(clone)
+    code.digests("scripts/rule.py")
+    assert "osteorad/b.py" not in code.kept()["modules"]
+    assert "osteorad/a.py" in code.kept()["modules"]
+
+
+@pytest.mark.parametrize("kept", [None, [], {"made_by": [1, 2, 7], "modules": {"osteorad/a.py": {}}}])
+def test_what_another_python_kept_is_not_used(clone, kept):
+    code = provenance.Code(clone)
+    code.recall(kept)
+    assert code.digests("scripts/rule.py") == provenance.Code(clone).digests("scripts/rule.py")
 
 
 def test_seeds_follow_names():
@@ -89,7 +130,7 @@ def test_row_hash_sees_names_order_and_values():
 
 def test_imported_distributions_of_the_real_scripts_are_in_the_lock():
     for script in sorted((ROOT / "scripts").glob("*.py")):
-        _, others = provenance.code_modules(ROOT, f"scripts/{script.name}")
+        _, others = provenance.code_of(ROOT).reached(f"scripts/{script.name}")
         used = provenance.used_versions(ROOT, f"scripts/{script.name}")
         import sys
 
