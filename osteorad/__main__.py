@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--dicom", type=Path, required=True, metavar="EXPORT", help="folder of the export")
     new.set_defaults(command=_new)
 
+    why = commands.add_parser("why", help="say for each job that would run what changed, old against new")
+    why.add_argument("targets", nargs="*", metavar="TARGET", help="files or rules, as for snakemake (default: all)")
+    why.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
+    why.set_defaults(command=_why)
+
     schema = commands.add_parser("schema", help="write the JSON schemas, the reference and the glossary")
     schema.set_defaults(command=_schema)
 
@@ -72,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--values", type=Path, action="append", default=[], metavar="LIST", help="one value a line")
     verify.set_defaults(command=_verify_deid)
 
-    for command in (check, new, schema, table, verify):
+    for command in (check, new, why, schema, table, verify):
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
@@ -112,6 +117,17 @@ def _new(options: argparse.Namespace) -> int:
 
     lines = new_folder(options.folder, options.dicom)
     print(json.dumps({"ok": True, "next": lines}, indent=1) if options.json else "\n".join(lines))
+    return 0
+
+
+def _why(options: argparse.Namespace) -> int:
+    from osteorad.cohort.load import load
+    from osteorad.cohort.why import as_dict, dry_run, explain, jobs_of, lines
+
+    folder = options.directory.resolve()
+    load(folder, ROOT)  # problems of the settings in their own words, not in Snakemake's
+    found = explain(jobs_of(dry_run(ROOT, folder, options.targets)), folder)
+    print(json.dumps(as_dict(found), indent=1) if options.json else "\n".join(lines(found)))
     return 0
 
 

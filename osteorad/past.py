@@ -1,7 +1,7 @@
 """Small text files whose earlier texts are kept, so that a later reader can say what changed (contract 9).
 
-`keys/fit_models.marrow.json` leaves what it said before in `keys/past/fit_models.marrow/<time>.json`; the time, in ns, is
-that at which the text was written. A file's own time may be lost by copying, the name is not.
+`keys/fit_models.marrow.json` leaves what it said before in `keys/past/fit_models.marrow/<time>.json`; the time, in ns,
+is that at which the text was written. A file's own time may be lost by copying, the name is not.
 """
 
 from __future__ import annotations

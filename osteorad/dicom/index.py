@@ -5,9 +5,10 @@ source folder, pydicom only where there are new files. It lists files and reads 
 data are never read, except to hash a file whose time moved while its size stayed.
 
 index.parquet : a row a file; lies where identity may lie (private folder), or under results/.state for sources
-    without identity. state/<patient>.json : [pseudonymous name, size, version] of each file of that patient; state/past/ : earlier ones.
-    pseudonyms.tsv : who is who, for identified sources only.
-    hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
+    without identity.
+state/<patient>.json : [pseudonymous name, size, version] of each file of that patient; state/past keeps earlier ones.
+pseudonyms.tsv : who is who, for identified sources only.
+hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
 """
 
 from __future__ import annotations

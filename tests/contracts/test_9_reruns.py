@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.snake import ROOT, planned
+from tests.workflow.snake import copied_clone, planned
 
 pytestmark = pytest.mark.workflow
 
@@ -15,24 +14,7 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
     """A clone whose code the tests may change."""
-    target = tmp_path_factory.mktemp("clone") / "osteorad"
-    keep = [
-        "Snakefile",
-        "config.yaml",
-        "requirements.lock",
-        "rules",
-        "scripts",
-        "osteorad",
-        "envs",
-        "local",
-        "resources",
-    ]
-    target.mkdir()
-    for name in keep:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, target / name)
-    return target
+    return copied_clone(tmp_path_factory.mktemp("clone") / "osteorad")
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+FOLDERS = ("rules", "scripts", "osteorad", "envs", "local", "resources")
+
 
 def working_folder(folder: Path, config: Path) -> Path:
     """A working folder with its own config.yaml; an unchanged one is left as it is."""
@@ -19,6 +21,26 @@ def working_folder(folder: Path, config: Path) -> Path:
     if not target.exists() or target.read_bytes() != config.read_bytes():
         shutil.copyfile(config, target)
     return folder
+
+
+def copied_clone(target: Path) -> Path:
+    """A clone whose code a test may change."""
+    names = [
+        "Snakefile",
+        "config.yaml",
+        "requirements.lock",
+        "rules",
+        "scripts",
+        "osteorad",
+        "envs",
+        "local",
+        "resources",
+    ]
+    target.mkdir()
+    for name in names:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, target / name)
+    return target
 
 
 def snakemake(folder: Path, *words: str, clone: Path = ROOT) -> subprocess.CompletedProcess[str]:
