@@ -8,30 +8,37 @@ index.parquet : a row a file; lies where identity may lie (private folder), or u
     without identity.
 state/<patient>.json : [pseudonymous name, size, version] of each file of that patient; state/past keeps earlier ones.
 pseudonyms.tsv : who is who, for identified sources only.
+listed.json : digest of the listing that index and states are up to date with.
 hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from osteorad.cohort.pseudonyms import file_name
+from osteorad.cohort.pseudonyms import file_name, key_check
 from osteorad.cohort.sources import Source
 from osteorad.errors import ConfigError
 from osteorad.files import json_text, read_json, write_json, write_text_if_changed
 from osteorad.past import remove_with_past, write_with_past
-from osteorad.provenance import sha256_file
+from osteorad.provenance import sha256_bytes, sha256_file
+
+if TYPE_CHECKING:
+    from pydicom.tag import BaseTag
 
 UNPLACED = "unplaced"
 NOT_UTF8 = "bytes:"
+LISTED = "listed.json"
 CONTOUR_MODALITIES = ("RTSTRUCT", "SEG")
 CONFLICT = "study_patient_conflict"
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -59,13 +66,45 @@ def update(source: Source, *, progress: bool = True) -> list[str]:
     Raises ConfigError where two people would share a pseudonym or an ID cannot be a file name.
     """
     with _locked(source.state):
+        unchanged = _unchanged(source)
+        if unchanged is not None:
+            return unchanged
+        listing = dict(_listing(source.folder))
         before = {entry.path: entry for entry in _read_index(source)}
-        found = dict(_listing(source.folder))
-        entries = _mark_conflicts(_merge(source, before, found, progress))
+        entries = _mark_conflicts(_merge(source, before, listing, progress))
         _refuse_clashes(source, entries)
+        # the index comes after the states: a run that is killed in between does the same again
+        found = _write_states(source, entries)
         if entries != sorted(before.values(), key=lambda e: e.path):
             _write_index(source, entries)
-        return _write_states(source, entries)
+        write_text_if_changed(source.state / LISTED, json_text(_listed(source, listing.items())))
+        return found
+
+
+def _unchanged(source: Source) -> list[str] | None:
+    """The patients where neither the listing nor the set of states moved since both were brought up to date.
+
+    Saves reading the index: half a million files cost a listing, and no memory.
+    """
+    record = source.state / LISTED
+    if not record.exists() or not _index_path(source).exists():
+        return None
+    return patients(source) if read_json(record) == _listed(source, _listing(source.folder)) else None
+
+
+def _listed(source: Source, listing: Iterable[tuple[str, tuple[int, int]]]) -> dict[str, str]:
+    """Digests of the listing, of the names of the states, and of the key that made them."""
+    digest = hashlib.sha256()
+    for path, (size, mtime) in listing:
+        digest.update(f"{path}\0{size}\0{mtime}\n".encode())
+    names = sorted(p.name for p in source.state.glob("state/*.json")) + sorted(
+        p.name for p in source.state.glob("pseudonyms.tsv")
+    )
+    return {
+        "listing": digest.hexdigest(),
+        "states": sha256_bytes("\n".join(names).encode()),
+        "key": key_check(source.key) if source.key is not None else "",
+    }
 
 
 def patients(source: Source) -> list[str]:
@@ -104,17 +143,17 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _listing(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Relative path, (size, mtime) of every regular file; links are not followed out of the source."""
-    todo = [folder]
+    """Relative path, (size, mtime) of every regular file, in the same order each time; links are not followed."""
+    todo = [str(folder)]
+    start = len(os.path.join(todo[0], ""))
     while todo:
-        here = todo.pop()
-        with os.scandir(here) as items:
-            for item in items:
+        with os.scandir(todo.pop()) as items:
+            for item in sorted(items, key=lambda item: item.name):
                 if item.is_dir(follow_symlinks=False):
-                    todo.append(Path(item.path))
+                    todo.append(item.path)
                 elif item.is_file(follow_symlinks=False):
                     stat = item.stat(follow_symlinks=False)
-                    yield _kept(Path(item.path).relative_to(folder).as_posix()), (stat.st_size, stat.st_mtime_ns)
+                    yield _kept(item.path[start:].replace(os.sep, "/")), (stat.st_size, stat.st_mtime_ns)
 
 
 def _kept(path: str) -> str:
@@ -162,7 +201,6 @@ def _content_known(source: Source, entry: Entry) -> bool:
 
 
 def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -> Entry:
-    import pydicom
     from pydicom.errors import InvalidDicomError
 
     def entry(reason: str, values: Mapping[str, str] | None = None) -> Entry:
@@ -179,27 +217,44 @@ def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -
             version,
         )
 
+    required = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     try:
-        header = pydicom.dcmread(folder / _shown(path), stop_before_pixels=True, specific_tags=list(HEADER_TAGS))
-        values = {tag: str(header.get(tag, "") or "").strip() for tag in HEADER_TAGS}
+        values = _header_values(folder / _shown(path))
     except InvalidDicomError:
         return entry("not_dicom")
     except (EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError):
         # pydicom raises any of these on damaged headers; the file is set aside, not lost
         return entry("dicom_unreadable")
-    required = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     if not any(values[tag] for tag in required) and not values["Modality"]:
         return entry("not_dicom")
     return entry("" if all(values[tag] for tag in required) else "identity_missing", values)
 
 
+def _header_values(path: Path) -> dict[str, str]:
+    """The values of HEADER_TAGS as text. Elements stand in the order of their tags (PS3.5 7.1): reading ends there."""
+    from pydicom.filereader import read_partial
+
+    wanted = _wanted_tags()
+    last = max(wanted.values())
+    with open(path, "rb") as stream:
+        header = read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=list(wanted.values()))
+    elements = {name: header.get(tag) for name, tag in wanted.items()}
+    return {name: "" if e is None else str(e.value or "").strip() for name, e in elements.items()}
+
+
+@cache
+def _wanted_tags() -> dict[str, BaseTag]:
+    from pydicom.tag import Tag
+
+    return {name: Tag(name) for name in HEADER_TAGS}
+
+
 def _refuse_clashes(source: Source, entries: Sequence[Entry]) -> None:
     issuers: dict[str, set[str]] = defaultdict(set)
     people: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for e in entries:
-        if not e.reason:
-            issuers[e.source_patient_id].add(e.issuer)
-            people[source.pseudonym(e.source_patient_id)].add((e.issuer, e.source_patient_id))
+    for issuer, name in {(e.issuer, e.source_patient_id) for e in entries if not e.reason}:
+        issuers[name].add(issuer)
+        people[source.pseudonym(name)].add((issuer, name))
     problems = []
     if source.key is not None and (count := sum(len(names) > 1 for names in issuers.values())):
         problems.append(
@@ -231,9 +286,10 @@ def _mark_conflicts(entries: Sequence[Entry]) -> list[Entry]:
 def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
     grouped: dict[str, list[list[Any]]] = defaultdict(list)
     unplaced: dict[str, list[list[Any]]] = defaultdict(list)
+    pseudonym = cache(source.pseudonym)
     for e in entries:
         row = [file_name(source.key, _shown(e.path)), e.size, e.version]
-        (unplaced[e.reason] if e.reason else grouped[source.pseudonym(e.source_patient_id)]).append(row)
+        (unplaced[e.reason] if e.reason else grouped[pseudonym(e.source_patient_id)]).append(row)
     folder = source.state / "state"
     for patient, rows in grouped.items():
         write_with_past(folder / f"{patient}.json", json_text({"patient": patient, "files": sorted(rows)}))
@@ -247,7 +303,8 @@ def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
 
 def _write_people(source: Source, entries: Sequence[Entry]) -> None:
     """pseudonyms.tsv: for the data manager, who finds a patient again by it; stays where identity may stand."""
-    people = sorted({(source.pseudonym(e.source_patient_id), e.source_patient_id) for e in entries if not e.reason})
+    names = {e.source_patient_id for e in entries if not e.reason}
+    people = sorted((source.pseudonym(name), name) for name in names)
     lines = ["pseudonym\tpatient_id", *("\t".join(row) for row in people)]
     write_text_if_changed(source.state / "pseudonyms.tsv", "\n".join(lines) + "\n", mode=0o600)
 
