@@ -17,6 +17,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
+import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,14 +36,17 @@ from osteorad.past import remove_with_past, write_with_past
 from osteorad.provenance import sha256_bytes, sha256_file
 
 if TYPE_CHECKING:
+    import pydicom
     from pydicom.tag import BaseTag
 
 UNPLACED = "unplaced"
 NOT_UTF8 = "bytes:"
 LISTED = "listed.json"
+PLAIN = re.compile(rb"[A-Za-z0-9._ -]*\0?")
 CONTOUR_MODALITIES = ("RTSTRUCT", "SEG")
 CONFLICT = "study_patient_conflict"
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+REQUIRED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 HEADER_TAGS = ("PatientID", "IssuerOfPatientID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
@@ -217,29 +222,46 @@ def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -
             version,
         )
 
-    required = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     try:
         values = _header_values(folder / _shown(path))
     except InvalidDicomError:
         return entry("not_dicom")
-    except (EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError):
+    except (EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError, struct.error):
         # pydicom raises any of these on damaged headers; the file is set aside, not lost
         return entry("dicom_unreadable")
-    if not any(values[tag] for tag in required) and not values["Modality"]:
+    if not any(values[tag] for tag in REQUIRED) and not values["Modality"]:
         return entry("not_dicom")
-    return entry("" if all(values[tag] for tag in required) else "identity_missing", values)
+    return entry("" if all(values[tag] for tag in REQUIRED) else "identity_missing", values)
 
 
 def _header_values(path: Path) -> dict[str, str]:
-    """The values of HEADER_TAGS as text. Elements stand in the order of their tags (PS3.5 7.1): reading ends there."""
+    """The values of HEADER_TAGS as text.
+
+    Elements stand in the order of their tags (PS3.5 7.1), so reading ends at the last one wanted. Where the identity is
+    not found so, the file is out of order or damaged, and everything before the pixels is read.
+    """
+    from pydicom import dcmread
     from pydicom.filereader import read_partial
 
     wanted = _wanted_tags()
-    last = max(wanted.values())
+    tags = list(wanted.values())
+    last = max(tags)
     with open(path, "rb") as stream:
-        header = read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=list(wanted.values()))
-    elements = {name: header.get(tag) for name, tag in wanted.items()}
-    return {name: "" if e is None else str(e.value or "").strip() for name, e in elements.items()}
+        # the integers' own comparison: that of pydicom's tags costs more than reading them
+        header = read_partial(stream, lambda tag, vr, length: int.__gt__(tag, last), specific_tags=tags)
+    if any(wanted[name] not in header for name in REQUIRED):
+        header = dcmread(path, stop_before_pixels=True, specific_tags=tags)
+    return {name: _value(header, tag) for name, tag in wanted.items()}
+
+
+def _value(header: pydicom.Dataset, tag: BaseTag) -> str:
+    """A value as text. Plain bytes mean the same in every character set and are not handed through pydicom."""
+    if tag not in header:
+        return ""
+    raw = header.get_item(tag).value
+    if isinstance(raw, bytes) and PLAIN.fullmatch(raw):
+        return raw.rstrip(b"\0").decode("ascii").strip()
+    return str(header[tag].value or "").strip()
 
 
 @cache

@@ -149,3 +149,77 @@ def test_contours_and_images_are_counted_apart(source):
     patient = source.pseudonym("A")
     assert index.count_files(source, patient, contours=True) == 1
     assert index.count_files(source, patient, contours=False) == 3
+
+
+def test_a_lost_state_and_lost_pseudonyms_come_back(source):
+    patients = index.update(source)
+    before = state(source, patients[0])
+    (source.state / "state" / f"{patients[0]}.json").unlink()
+    (source.state / "pseudonyms.tsv").unlink()
+    assert index.update(source) == patients
+    assert state(source, patients[0]) == before
+    assert (source.state / "pseudonyms.tsv").exists()
+
+
+def test_another_key_names_the_patients_anew(source):
+    before = index.update(source)
+    other = Source(name=source.name, folder=source.folder, state=source.state, key=b"o" * 32)
+    assert not set(index.update(other)) & set(before)
+
+
+def test_an_update_killed_before_the_index_is_made_good(source, monkeypatch):
+    index.update(source)
+    patient = source.pseudonym("A")
+    write(source.folder / "A/0", "A", text="longer than before")
+    with monkeypatch.context() as killed:
+        killed.setattr(index, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            index.update(source)
+    after_kill = state(source, patient)
+    index.update(source)
+    assert state(source, patient) == after_kill
+    assert sorted(version for *_, version in after_kill) == [0, 0, 1]
+
+
+def test_an_unchanged_source_is_listed_and_not_read(source, monkeypatch):
+    patients = index.update(source)
+    monkeypatch.setattr(index, "_read_index", lambda _: pytest.fail("the index was read"))
+    assert index.update(source) == patients
+
+
+@pytest.mark.parametrize("patient", ["A-1", "M\u00fcller 7", "A\\B", "", " A ", "a^b"])
+def test_values_are_those_of_pydicom(tmp_path, patient):
+    path = tmp_path / "x"
+    data = pydicom.Dataset()
+    data.SpecificCharacterSet = "ISO_IR 192"
+    data.PatientID, data.Modality, data.StudyInstanceUID = patient, "CT", "1.2.3"
+    data.SeriesInstanceUID, data.SOPInstanceUID, data.Rows = "1.2.3.4", "1.2.3.45", 1
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    data.save_as(path, enforce_file_format=True)
+    header = pydicom.dcmread(path)
+    assert index._header_values(path) == {tag: str(header.get(tag, "") or "").strip() for tag in index.HEADER_TAGS}
+
+
+def test_what_a_state_said_before_is_kept_until_the_patient_is_gone(source):
+    index.update(source)
+    patient = source.pseudonym("A")
+    write(source.folder / "A/0", "A", text="longer than before")
+    index.update(source)
+    assert len(list((source.state / "state/past" / patient).iterdir())) == 1
+    for path in (source.folder / "A").iterdir():
+        path.unlink()
+    index.update(source)
+    assert not (source.state / "state/past" / patient).exists()
+
+
+def test_a_header_out_of_order_is_read_to_its_end(source):
+    path = source.folder / "A/0"
+    text = path.read_bytes()
+    # a tag of group 0008 turned into one beyond the identity: reading must not end there
+    modality = text.index(b"\x08\x00\x60\x00CS")
+    path.write_bytes(text[:modality] + b"\x7f\x00\x60\x00CS" + text[modality + 6 :])
+    values = index._header_values(path)
+    assert values["PatientID"] == "A"
+    assert values["Modality"] == ""
