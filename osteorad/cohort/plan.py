@@ -320,13 +320,16 @@ class Plan:
     def targets(self, patients: Mapping[str, Sequence[str]]) -> list[str]:
         """Every page, grids, and each manifest that is gone, so that a deleted one is made again.
 
-        The manifests that are there are inputs of the pages anyway: naming them again would only cost time.
+        Other manifests are inputs of the pages anyway, and so are all of a cohort of which nothing is there yet:
+        naming them again would only cost time.
         """
         reports = [*self.cohort_reports(), *self.analysis_reports()]
         wanted = ["results/index.html", *reports, *(f"{name.removesuffix('.json')}.html" for name in reports)]
         for cohort in self.loaded.targets[0]:
-            manifests = self._manifests(cohort, patients[cohort])
-            wanted += [path for path in manifests if not (self.loaded.workdir / path).exists()]
+            if (self.loaded.workdir / f"results/cohorts/{cohort}").exists():
+                wanted += [
+                    p for p in self._manifests(cohort, patients[cohort]) if not Path(self.loaded.workdir, p).exists()
+                ]
             if "PT" in self.config.cohorts[cohort].modalities:
                 wanted += [f"results/cohorts/{cohort}/grids/fused/{p}/grid.json" for p in patients[cohort]]
         return wanted

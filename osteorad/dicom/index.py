@@ -244,8 +244,9 @@ def _header_values(path: Path) -> dict[str, str]:
     from pydicom.filereader import read_partial
 
     wanted = _wanted_tags()
-    tags = list(wanted.values())
+    tags: list[BaseTag | int] = list(wanted.values())
     last = max(tags)
+    header: pydicom.Dataset
     with open(path, "rb") as stream:
         # the integers' own comparison: that of pydicom's tags costs more than reading them
         header = read_partial(stream, lambda tag, vr, length: int.__gt__(tag, last), specific_tags=tags)

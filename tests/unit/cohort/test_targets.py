@@ -1,0 +1,44 @@
+"""What a plain run asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from osteorad.cohort.plan import load_plan
+from tests.conftest import ROOT
+
+PATIENT = "p0123456789ab"
+GONE = f"results/cohorts/small/masks/manual/{PATIENT}/masks.json"
+
+
+@pytest.fixture
+def plan(tmp_path):
+    (tmp_path / "config.yaml").write_bytes((ROOT / "tests/configs/small/config.yaml").read_bytes())
+    return load_plan(tmp_path, ROOT)
+
+
+def manifests(plan):
+    return {t for t in plan.targets({"small": [PATIENT]}) if t.endswith(("images.json", "contours.json", "masks.json"))}
+
+
+def test_pages_and_grids_are_always_targets(plan):
+    assert set(plan.targets({"small": [PATIENT]})) == {
+        "results/index.html",
+        "results/cohorts/small/report.json",
+        "results/cohorts/small/report.html",
+        "results/analyses/marrow/report.json",
+        "results/analyses/marrow/report.html",
+        f"results/cohorts/small/grids/fused/{PATIENT}/grid.json",
+    }
+
+
+def test_a_manifest_that_is_gone_is_a_target(plan):
+    base = plan.loaded.path("results/cohorts/small")
+    for name in ("dicom/{}/images.json", "dicom/{}/contours.json", "images/{}/images.json"):
+        path = base / name.format(PATIENT)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert manifests(plan) == {GONE}
+    plan.loaded.path(GONE).parent.mkdir(parents=True)
+    plan.loaded.path(GONE).touch()
+    assert manifests(plan) == set()
