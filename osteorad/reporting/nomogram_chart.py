@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup
@@ -12,7 +13,7 @@ from osteorad.reporting.svg import Scale, element, join, line, text
 from osteorad.reporting.wording import real
 
 LEFT, RIGHT, ROW_PX = 190.0, 776.0, 46.0
-NEAR_PX = 46.0  # levels closer than this are written above and below in turn
+LETTER_PX = 6.3  # of the small type
 
 
 def nomogram(name: str, title: str, desc: str, data: Mapping[str, Any]) -> Markup:
@@ -62,13 +63,22 @@ def _variable(variable: Mapping[str, Any], y: float, points: Scale) -> Markup:
     xs = [x for x, _ in marks] if levels else [points(end) for end in variable["ends"]]
     parts = [text(0.0, y + 4, variable["label"], "lab"), line(min(xs), y, max(xs), y, "axis-line heavy")]
     parts += [line(x, y - 4, x, y + 4, "axis-line") for x in (min(xs), max(xs))]
-    above, last = False, -NEAR_PX
-    for x, words in marks:
-        above = levels and not above and x - last < NEAR_PX
-        parts.append(line(x, y, x, y - 5 if above else y + 5, "axis-line"))
-        parts.append(text(x, y - 9 if above else y + 18, words, "tick", "middle"))
-        last = x
+    parts += [line(x, y, x, y + 5, "axis-line") for x, _ in marks]
+    if _fits(marks):
+        parts += [text(x, y + 18, words, "tick", "middle") for x, words in marks]
+    elif len(marks) == 2:
+        (_, low), (_, high) = marks
+        parts += [text(min(xs) - 8, y + 4, low, "tick", "end"), text(max(xs) + 8, y + 4, high, "tick")]
+    else:
+        named = [f"{words} {real((x - LEFT) / (RIGHT - LEFT) * 100, 0)}" for x, words in marks]
+        parts.append(text(LEFT, y + 18, "points: " + ", ".join(named), "tick"))
     return join(*parts)
+
+
+def _fits(marks: list[tuple[float, str]]) -> bool:
+    """Whether the words below the marks leave room for each other."""
+    pairs = pairwise(marks)
+    return all((len(one) + len(two) + 2) * LETTER_PX / 2 < right - left for (left, one), (right, two) in pairs)
 
 
 def value_text(value: float) -> str:

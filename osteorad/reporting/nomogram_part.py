@@ -58,6 +58,7 @@ def _figure(drawn: Nomogram, part: Facts, variables: str, bundle: Facts, evaluat
         "It is no aid for treatment before it was tested elsewhere.",
         {
             "variables": [_axis(entry, drawn, evaluation["table_one"]["rows"]) for entry in drawn.variables],
+            "count": len(drawn.variables),
             "points": list(range(0, 101, 10)),
             "total": {"ticks": [t for t in nice_ticks(0, drawn.most, 8) if t <= drawn.most], "most": drawn.most},
             "probability": [{"p": p, "total": total} for p, total in probability_ticks(drawn)],
@@ -94,7 +95,9 @@ def _reference(variable: Variable, known: Sequence[Facts]) -> str:
 
 
 def _apart(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Marks that can be printed side by side; on a short axis only some."""
+    """Marks that can be printed side by side; on a short axis only some, of two both, which stand at its ends."""
+    if len(marks) <= 2:
+        return marks
     kept: list[dict[str, Any]] = []
     for mark in marks:
         if not kept or abs(mark["points"] - kept[-1]["points"]) >= 100 * LEAST_GAP:
