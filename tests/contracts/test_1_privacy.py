@@ -117,7 +117,8 @@ def test_scanner_looks_for_every_planted_identity(run, tmp_path):
 
 
 def test_scanner_finds_a_planted_identity_in_each_kind_of_container(run, tmp_path):
-    kinds = files("MRN-07-00006")
+    table = originals(run)["tables"][0].read_text(encoding="utf-8").splitlines()
+    kinds = files(table[6].split("\t")[0])
     for number, content in enumerate(kinds.values()):
         (tmp_path / f"{number}").write_bytes(content)
     report = verify(tmp_path, ROOT, **originals(run))
