@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -176,13 +176,13 @@ def group_divisions(groups: Mapping[str, str], name: str) -> Iterator[Division]:
     names = sorted(set(groups.values()), key=_in_order)
     sides = {text: text.strip().lower() for text in names}
     if set(sides.values()) == {"train", "test"}:
-        tests: list[Callable[[str], bool]] = [lambda text: sides[text] == "test"]
+        tested_together = [{text for text in names if sides[text] == "test"}]
     elif len(names) < LEAST_FOLDS:
         raise AnalysisRefused(f"all patients are in one part, '{names[0]}'. Wanted: at least two.")
     else:
-        tests = [lambda text, own=own: text == own for own in names]  # type: ignore[misc]
-    for fold, test in enumerate(tests, 1):
-        tested = {patient: test(text) for patient, text in sorted(groups.items())}
+        tested_together = [{text} for text in names]
+    for fold, those in enumerate(tested_together, 1):
+        tested = {patient: text in those for patient, text in sorted(groups.items())}
         yield Division(repeat=1, fold=fold, tested=tested, name=f"{name}/1/{fold}")
 
 

@@ -88,7 +88,10 @@ def sessions_of(
     for row in series.select(["patient", "session", "session_order", "kind", "state"]).to_pylist():
         if row["patient"] in known and row["kind"] == "image" and row["state"] == "used":
             order[row["patient"]][row["session"]] = row["session_order"]
-    usable = {patient: sorted(at, key=lambda name, at=at: (at[name], name)) for patient, at in order.items()}  # type: ignore[misc]
+    usable = {
+        patient: [name for _, name in sorted((rank, name) for name, rank in at.items())]
+        for patient, at in order.items()
+    }
     if window is not None:
         usable = _within(usable, window, days, flow)
     chosen: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ that like is held against like.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from osteorad.cohort.config import SHUFFLED, Recipe
 from osteorad.cohort.splits import folds_of, held_out, training
 from osteorad.modelling.learning.block import FloatArray, IntArray
 from osteorad.modelling.learning.models import REGISTRY, fit_model
-from osteorad.modelling.learning.nested import fit_fold
+from osteorad.modelling.learning.nested import FoldFit, fit_fold
 from osteorad.modelling.learning.plans import RADIOMICS, Plan, block_of, fit_encoder
 from osteorad.modelling.learning.steps import fit_chain, split_supervised
 from osteorad.modelling.statistics.metrics import Platt
@@ -127,23 +127,26 @@ def shuffled_fits(
     found = []
     for repeat, fold in folds_of(splits):
         fit = fit_fold(samples, splits, own, recipe=recipe, analysis=f"{analysis}/{SHUFFLED}", repeat=repeat, fold=fold)
-        model = fit.chosen_model
-        found.append(
-            ControlFit(
-                control=SHUFFLED,
-                variables=plan.variables,
-                model=model.name,
-                repeat=repeat,
-                fold=fold,
-                samples=fit.test_samples,
-                patients=fit.test_patients,
-                outcome=np.array([outcome[sample] for sample in fit.test_samples], dtype=np.int64),
-                score=model.test_score,
-                platt=model.platt,
-                threshold=model.threshold,
-            )
-        )
+        found.append(control_of(fit, SHUFFLED, repeat, outcome))
     return found
+
+
+def control_of(fit: FoldFit, control: str, repeat: int, outcome: Mapping[str, int]) -> ControlFit:
+    """The chosen model of a fold as a row of a control. outcome : of every sample, as the control had it."""
+    model = fit.chosen_model
+    return ControlFit(
+        control=control,
+        variables=fit.plan.variables,
+        model=model.name,
+        repeat=repeat,
+        fold=fit.fold,
+        samples=fit.test_samples,
+        patients=fit.test_patients,
+        outcome=np.array([outcome[sample] for sample in fit.test_samples], dtype=np.int64),
+        score=model.test_score,
+        platt=model.platt,
+        threshold=model.threshold,
+    )
 
 
 def permuted_outcome(samples: pa.Table, name: str) -> dict[str, int]:

@@ -23,8 +23,8 @@ from osteorad.cohort.splits import (
     training,
 )
 from osteorad.modelling.learning.block import Block, FloatArray, IntArray
-from osteorad.modelling.learning.controls import ControlFit, permuted_outcome
-from osteorad.modelling.learning.models import fit_model
+from osteorad.modelling.learning.controls import ControlFit, control_of, permuted_outcome
+from osteorad.modelling.learning.models import FittedModel, fit_model
 from osteorad.modelling.learning.nested import FoldFit, ModelFit, Setting, choose, frozen_rule, settings_of
 from osteorad.modelling.learning.plans import COMBINED, RADIOMICS, Encoder, Plan, block_of, fit_encoder, with_radscore
 from osteorad.modelling.learning.steps import Chain, fit_chain
@@ -82,22 +82,7 @@ def published_controls(
         table = samples.set_column(place, samples.schema.field(place), values)
         for repeat, fold in folds:
             fit = _fit(table, splits, plan, recipe=recipe, analysis=analysis, repeat=repeat, fold=fold)
-            model = fit.chosen_model
-            found.append(
-                ControlFit(
-                    control="permuted",
-                    variables=plan.variables,
-                    model=model.name,
-                    repeat=number,
-                    fold=fold,
-                    samples=fit.test_samples,
-                    patients=fit.test_patients,
-                    outcome=np.array([outcome[sample] for sample in fit.test_samples], dtype=np.int64),
-                    score=model.test_score,
-                    platt=model.platt,
-                    threshold=model.threshold,
-                )
-            )
+            found.append(control_of(fit, "permuted", number, outcome))
     return found
 
 
@@ -149,10 +134,11 @@ def _division(samples: pa.Table, splits: pa.Table, plan: Plan, paper: Published,
 
 def _inner_parts(samples: pa.Table, splits: pa.Table, division: Division) -> list[tuple[FloatArray, FloatArray]]:
     """Masks of training and held-out rows of each inner fold; empty where the paper chose on test rows."""
-    where = {"repeat": division.repeat, "fold": division.fold, "procedure": AS_PUBLISHED}
+    repeat, fold = division.repeat, division.fold
     parts = []
-    for inner_fold in inner_folds_of(splits, **where):  # type: ignore[arg-type]
-        outside = set(held_out(samples, splits, inner_fold=inner_fold, **where).samples)  # type: ignore[arg-type]
+    for inner_fold in inner_folds_of(splits, repeat=repeat, fold=fold, procedure=AS_PUBLISHED):
+        rows = held_out(samples, splits, repeat=repeat, fold=fold, inner_fold=inner_fold, procedure=AS_PUBLISHED)
+        outside = set(rows.samples)
         mask = np.array([sample in outside for sample in division.train.samples])
         parts.append((~mask, mask))
     return parts
@@ -174,7 +160,7 @@ def _model(
     X_test = division.chain.transform(division.encoder.matrix(division.test), division.test.sites)[:, : setting.k]
     seed = seed_from(f"{name}/{plan.variables}/{model}")
 
-    def fitted(rows: FloatArray, outcome: IntArray):  # type: ignore[no-untyped-def]
+    def fitted(rows: FloatArray, outcome: IntArray) -> FittedModel:
         return fit_model(model, rows, outcome, config=setting.config, seed=seed, trees=recipe.trees)
 
     final = fitted(X, train.outcome)
