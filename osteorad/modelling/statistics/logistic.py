@@ -92,8 +92,11 @@ def fit_logistic(X: FloatArray, outcome: IntArray) -> LogisticFit:
     converged = False
     for _ in range(MOST_STEPS):
         p = expit(Z @ beta)
-        curve = p * (1 - p)
-        step = np.asarray(np.linalg.solve((Z * curve[:, None]).T @ Z, Z.T @ (outcome - p)), dtype=np.float64)
+        try:
+            information = (Z * (p * (1 - p))[:, None]).T @ Z
+            step = np.asarray(np.linalg.solve(information, Z.T @ (outcome - p)), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            break  # the columns are independent, so the curvature vanishes only where log odds run away
         beta, value, size = _uphill(Z, outcome, beta, step, value)
         if size < STEP_DONE:
             converged = True
