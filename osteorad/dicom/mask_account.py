@@ -96,8 +96,7 @@ class Account:
             self.voxels_seen.add((*place, seen))
         record = self._write(labelled, target, drawn)
         record["hash"] = labelled.hash or seen
-        known_by = record["hash"] if labelled.hash or drawn.patch.voxels else ""
-        self._wait(labelled, place, known_by, box_of(drawn.patch, target.grid), record)
+        self._wait(labelled, place, record["hash"], box_of(drawn.patch, target.grid), record)
         return drawn.patch, record
 
     def _wait(

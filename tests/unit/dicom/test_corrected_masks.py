@@ -130,6 +130,15 @@ def test_a_file_that_is_refused_replaces_nothing(tmp_path, contours, array, affi
     assert [row["reason"] for row in manifest["set_aside"]] == [code]
 
 
+def test_a_file_whose_voxels_lie_beyond_the_image_replaces_nothing(tmp_path, contours):
+    array = np.zeros((24, 16, 8), dtype=np.uint8)
+    array[21:23, 4:7, 3] = 1
+    write_nifti(tmp_path / "files" / "lesion-2.nii.gz", array, GRID.affine_ras)
+    manifest = run(tmp_path, [contours])
+    assert by_name(manifest)["ct/lesion-2"]["number"] == 8
+    assert [row["reason"] for row in manifest["set_aside"]] == ["roi_outside_image"]
+
+
 def test_a_file_on_another_image_replaces_nothing(tmp_path, contours):
     array = np.zeros(PET_GRID.shape, dtype=np.uint8)
     array[2:4, 2:4, 3] = 1

@@ -93,6 +93,12 @@ def test_a_number_lost_on_the_ct_is_not_given_on_the_pet(numbers):
     assert numbers(both, pet) == {"ct A": 1, "ct C": 3, "pet A": 1, "pet C": 3}
 
 
+def test_a_number_lost_on_one_image_is_not_given_there_while_the_other_has_it(numbers):
+    pet = [lesion("A", grid=PET_GRID), lesion("B", grid=PET_GRID)]
+    numbers([lesion("A"), lesion("B")], pet)
+    assert numbers([lesion("A"), lesion("C")], pet) == {"ct A": 1, "ct C": 3, "pet A": 1, "pet B": 2}
+
+
 def test_a_pet_that_is_drawn_later_is_paired_by_rank(numbers):
     numbers([lesion("A"), lesion("B"), lesion("C")])
     pet = [lesion(name, grid=PET_GRID) for name in "ABC"]
@@ -135,6 +141,11 @@ def test_empty_and_rejected_contours_keep_their_numbers(numbers):
     for _ in range(2):
         assert numbers(drawings) == first
     assert numbers([lesion("D"), lesion("E"), lesion("B")]) == {"ct D": 1, "ct E": 2, "ct B": 3}  # drawn, and mended
+
+
+def test_empty_contours_are_told_apart_by_their_roi_numbers(numbers):
+    numbers([("D", None), ("E", None)])
+    assert numbers([("E", None)], roi_numbers=[2]) == {"ct E": 2}
 
 
 def test_a_lost_register_counts_by_rank_again(numbers, tmp_path):
@@ -249,6 +260,17 @@ def test_a_number_that_was_taken_stays_the_next_one(tmp_path):
     assert [(mask["source"], mask["lesion"]) for mask in second["masks"]] == [
         ("rtstruct", 1), ("file", 2), ("rtstruct", 3),
     ]  # fmt: skip
+
+
+def test_a_contour_is_never_taken_for_an_edited_file(tmp_path):
+    save(tmp_path / "files" / "met x.nii.gz", 1)
+    settings: dict[str, Any] = {"files": tmp_path / "files", "numbers": tmp_path / "names.json"}
+    draw(tmp_path, [image_entry(GRID)], [], ROIS, **settings)
+    over_it = contour(box(GRID, 1, (19.5, 19.5), (25.5, 25.5)))
+    path = write_rtstruct(tmp_path / "rs.dcm", [(1, "met a", [over_it])])
+    save(tmp_path / "files" / "met x.nii.gz", 1, size=4)
+    masks = draw(tmp_path, [image_entry(GRID)], [path], ROIS, **settings)["masks"]
+    assert [(mask["source"], mask["lesion"]) for mask in masks] == [("file", 1), ("rtstruct", 2)]
 
 
 def test_two_sets_of_a_patient_keep_apart(tmp_path):
