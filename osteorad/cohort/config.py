@@ -445,19 +445,9 @@ class Recipe(Settings):
 
 
 # Keys of a recipe that say how a procedure is judged or told; the others say what is learned: a bundle's hash.
-JUDGED = (
-    "splits",
-    "bootstrap",
-    "controls",
-    "published",
-    "comparisons",
-    "decision_thresholds",
-    "assumed",
-    "title",
-    "citation",
-    "subgroup_minimum",
-    "baselines",
-)
+TOLD = ("assumed", "title", "citation")
+EVALUATED = ("bootstrap", "comparisons", "decision_thresholds", "subgroup_minimum")
+JUDGED = ("splits", "controls", "published", "baselines", *TOLD, *EVALUATED)
 
 
 class Analysis(Settings):

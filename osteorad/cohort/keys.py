@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import JUDGED, SHUFFLED, TABLE, Analysis, Cohort, Config, Recipe
+from osteorad.cohort.config import EVALUATED, JUDGED, SHUFFLED, TABLE, TOLD, Analysis, Cohort, Config, Recipe
 from osteorad.files import json_text, read_json, write_text_if_changed
 from osteorad.past import write_with_past
 from osteorad.provenance import code_of, rule_key
@@ -170,6 +170,11 @@ def _evaluation(s: Scoped) -> Any:
     }
 
 
+def _recipe(*without: str) -> Used:
+    """The recipe but for keys that a rule does not use."""
+    return lambda s: s.recipes[s.analysis].model_dump(mode="json", exclude=set(without))
+
+
 def _index(s: Scoped) -> Any:
     return {"title": s.config.title, "run": s.config.run}
 
@@ -195,12 +200,12 @@ RULES: dict[str, Key] = {
     "report_cohort": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), TEMPLATES),
     "make_samples": Key("analysis", _samples),
     "make_splits": Key("analysis", _splits),
-    "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
-    "freeze_bundle": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
-    "audit_analysis": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),
+    "fit_models": Key("analysis", _recipe(*TOLD, *EVALUATED, "splits")),  # the divisions come in a file
+    "freeze_bundle": Key("analysis", _recipe(*TOLD, *EVALUATED, "splits")),
+    "audit_analysis": Key("analysis", _recipe(*TOLD, *EVALUATED)),
     "evaluate_analysis": Key("analysis", _evaluation),
     "report_analysis": Key("analysis", _analysis, PAGE_DATA),
-    "apply_bundle": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json", exclude=set(JUDGED))),
+    "apply_bundle": Key("analysis", _recipe(*JUDGED)),
     "evaluate_external": Key("analysis", _evaluation),
     "report_external": Key("analysis", _analysis, PAGE_DATA),
     "write_index": Key("project", _index, TEMPLATES),

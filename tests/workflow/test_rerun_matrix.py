@@ -23,6 +23,7 @@ Jobs = dict[str, int]
 # --- what follows what -----------------------------------------------------------------------------------------------
 
 PAGE: Jobs = {"report_analysis": 1, "write_index": 1}
+EVALUATED: Jobs = {"evaluate_analysis": 1, **PAGE}
 JUDGED: Jobs = {"audit_analysis": 1, "evaluate_analysis": 1, **PAGE}
 LEARNED: Jobs = {"fit_models": 1, "freeze_bundle": 1, **JUDGED}
 ANALYSIS: Jobs = {"make_samples": 1, "make_splits": 1, **LEARNED}
@@ -253,13 +254,28 @@ CASES: dict[str, tuple[Callable[[Bench], None], Jobs]] = {
         {**from_masks(PATIENT_COUNT), "deidentify_contours": PATIENT_COUNT},
     ),
     "a title": (title, PAGE),
-    "recipe: a step's setting": (recipe("threshold: 0.9", "threshold: 0.8"), LEARNED),
-    "recipe: trees": (recipe("name: zhu2024", "trees: 77\nname: zhu2024"), LEARNED),
-    "module of room cohort": (function("cohort/divisions.py"), {"make_splits": 1, **LEARNED}),
-    "module of room dicom": (function("dicom/suv.py"), {}),
-    "module of room images": (function("images/fuse.py"), {}),
-    "module of room radiomics": (function("radiomics/collect.py"), {}),
-    "module of room modelling": (function("modelling/evaluation/evaluate.py"), {"evaluate_analysis": 1, **PAGE}),
+    "recipe: title": (recipe("title: Marrow", "title: The marrow"), PAGE),
+    "recipe: session": (recipe("session: first", "session: last"), ANALYSIS),
+    "recipe: covariates": (recipe("[age_years, er, pr, her2, ki67, subtype]", "[age_years, er, her2]"), ANALYSIS),
+    "recipe: baselines": (recipe("combined, volume, prevalence", "combined, volume"), LEARNED),
+    "recipe: steps": (recipe("threshold: 0.90", "threshold: 0.80"), LEARNED),
+    "recipe: models": (recipe("[logistic, svm, knn,", "[logistic, svm,"), LEARNED),
+    "recipe: threshold": (recipe("threshold: youden", "threshold: sensitivity"), LEARNED),
+    "recipe: splits": (recipe("repeats: 5, seed: 1}", "repeats: 5, seed: 2}"), {"make_splits": 1, **LEARNED}),
+    "recipe: controls": (recipe("permutations: 120", "permutations: 130"), LEARNED),
+    "recipe: published": (recipe("test_share: 0.208", "test_share: 0.25"), {"make_splits": 1, **LEARNED}),
+    "recipe: comparisons": (recipe("comparisons: [volume, clinical]", "comparisons: [volume]"), EVALUATED),
+    "module of room cohort": (function("cohort/divisions.py"), ANALYSIS),
+    "module of room dicom": (
+        function("dicom/suv.py"),
+        {"convert_images": PATIENT_COUNT, **from_masks(PATIENT_COUNT)},
+    ),
+    "module of room images": (function("images/fuse.py"), {"build_grid": PATIENT_COUNT}),
+    "module of room radiomics": (
+        function("radiomics/collect.py"),
+        {"collect_features": 2, "report_cohort": 1, **ANALYSIS},
+    ),
+    "module of room modelling": (function("modelling/evaluation/evaluate.py"), EVALUATED),
     "module of room reporting": (function("reporting/nomogram.py"), PAGE),
     "module of room phantom": (function("phantom/lungs.py"), {}),
     "a comment": (comment, {}),

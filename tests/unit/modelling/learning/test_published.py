@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from osteorad.cohort.config import Published
+from osteorad.cohort.config import EVALUATED, TOLD, Published, Splits
 from osteorad.cohort.splits import AS_PUBLISHED, analysis_splits
+from osteorad.modelling.learning.bundle import freeze
 from osteorad.modelling.learning.run import fit_analysis
 from osteorad.modelling.statistics.metrics import auc
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
@@ -102,3 +103,23 @@ def test_permuted_labels_are_put_beside_it():
     samples = toy_samples(n=60, events=24, features=200, strength=0.0, blocks=100)
     _, result = fitted(samples, permutations=4)
     assert published_auc(result.predictions, control="permuted") > 0.6
+
+
+OTHER = {
+    **{"title": "Another", "citation": "Somebody", "assumed": ["nothing"], "bootstrap": 7, "comparisons": ["volume"]},
+    **{"decision_thresholds": [0.3], "subgroup_minimum": 99, "splits": Splits(folds=3, repeats=1, seed=77)},
+}
+
+
+def test_what_the_keys_leave_out_changes_nothing_that_is_learned():
+    """Contract 9: a job does not run again for settings that it does not use."""
+    assert set(OTHER) == {*TOLD, *EVALUATED, "splits"}
+    samples = toy_samples()
+    splits, before = fitted(samples)
+    recipe = toy_recipe(published=PAPER, baselines=["clinical", "combined", "volume"])
+    changed = recipe.model_copy(update=OTHER)
+    assert all(getattr(changed, name) != getattr(recipe, name) for name in OTHER)
+    after = fit_analysis(samples, splits, changed, analysis=ANALYSIS, cohort=COHORT)
+    assert after == before
+    frozen = [freeze(samples, splits, each, analysis=ANALYSIS, cohort=COHORT) for each in (recipe, changed)]
+    assert frozen[0] == frozen[1]
