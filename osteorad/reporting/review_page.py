@@ -137,7 +137,7 @@ def _that_fit(patients: Rows) -> tuple[list[Mapping[str, Any]], int]:
 def _report(cohort: str, title: str, patients: Rows, numbers: Mapping[str, Any]) -> doc.Report:
     sentence = numbers_line(numbers)
     more = (
-        f" {plural(numbers['left_out'], 'patient')} more do not fit on this page; write their lines by hand."
+        f" No room on this page for {plural(numbers['left_out'], 'patient')} more; write their lines by hand."
         if numbers["left_out"]
         else ""
     )
