@@ -39,6 +39,7 @@ class Collected:
     exclude: Mapping[str, str]
     modalities: Sequence[str]
     lesions: Manifest | None = None  # account of the table of lesions
+    withdrawn: int = 0  # patients who withdrew, of whom nothing else is known
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)  # patient -> what readers rejected
 
     def left_out_of(self, manifest: Manifest) -> LeftOut:
@@ -71,12 +72,14 @@ def collect_cohort(
     out_flow: Path,
     modalities: Sequence[str] = ("CT", "PT"),
     lesions: Path | None = None,
+    withdrawn: int = 0,
     rejected: Verdicts | None = None,
 ) -> None:
     """Write patients.parquet, series.parquet, quarantine.parquet and flow.json of a cohort.
 
     patients : pseudonyms of the source. exclude : pseudonym -> the configuration's reason. lesions : the account of
-    the table of lesions, where there is one. rejected : verdicts of readers (`verdicts.rejecting`).
+    the table of lesions, where there is one. withdrawn : number of patients who withdrew. rejected : verdicts of
+    readers (`verdicts.rejecting`).
     Raises FlowError where a stage's numbers do not add up.
     """
     volumes, contours = _read(images), _read(masks)
@@ -90,6 +93,7 @@ def collect_cohort(
         exclude=exclude,
         modalities=modalities,
         lesions=None if lesions is None else read_json(lesions),
+        withdrawn=withdrawn,
         left_out=left_out_of(rejected or {}, volumes, contours),
     )
     series = series_rows(collected)
@@ -336,8 +340,9 @@ def _lesions_stage(account: Manifest) -> Row:
 
 
 def _patients_stage(collected: Collected, people: Sequence[Row]) -> Row:
-    into = len({*collected.patients, *(collected.clinical or {})})
+    into = len({*collected.patients, *(collected.clinical or {})}) + collected.withdrawn
     used = sum(row["state"] == "used" for row in people)
-    return _stage(
-        "patients", "patients", into, used, Counter(row["reason"] for row in people if row["state"] != "used")
-    )
+    aside = Counter(row["reason"] for row in people if row["state"] != "used")
+    if collected.withdrawn:
+        aside["withdrawn"] = collected.withdrawn
+    return _stage("patients", "patients", into, used, aside)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from osteorad.cohort.config import TABLE
 from osteorad.cohort.load import Loaded
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
+from osteorad.cohort.sources import read_withdrawn
 from osteorad.cohort.tables import Row, Table, lines_text, read_table
 from osteorad.cohort.verdicts import ACCEPTED, REJECTED, VERSION_DIGITS, Verdicts, name_of
 from osteorad.errors import ConfigError, unknown_name
@@ -97,7 +98,7 @@ def reviews_of(loaded: Loaded) -> dict[str, Verdicts]:
 
 
 def review_of(loaded: Loaded, cohort: str, patients: Collection[str] | None) -> tuple[Verdicts, list[str]]:
-    """Verdicts of a cohort, none where nobody reviewed, and a message for each problem.
+    """Verdicts of a cohort, none where nobody reviewed, and a message for each problem; without those who withdrew.
 
     patients : pseudonyms where the source was looked through; those of a phantom are always known.
     """
@@ -111,10 +112,12 @@ def review_of(loaded: Loaded, cohort: str, patients: Collection[str] | None) -> 
         numbers = phantom_patient_ids(settings.phantom.seed, settings.phantom.patients)
         patients = {patient_pseudonym(PHANTOM_KEY, source_id) for source_id in numbers}
     try:
-        table = read_table(path, name)
+        table, withdrawn = read_table(path, name), read_withdrawn(loaded.state(cohort))
     except ConfigError as error:
         return {}, error.problems
-    return read_verdicts(table, patients=patients, sets=_mask_sets(loaded, cohort))
+    people = None if patients is None else {*patients, *withdrawn}
+    verdicts, problems = read_verdicts(table, patients=people, sets=_mask_sets(loaded, cohort))
+    return {patient: own for patient, own in verdicts.items() if patient not in withdrawn}, problems
 
 
 def _mask_sets(loaded: Loaded, cohort: str) -> set[str]:

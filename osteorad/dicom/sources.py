@@ -12,7 +12,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, read_key
-from osteorad.cohort.sources import Source, source_of
+from osteorad.cohort.sources import Source, read_withdrawn, source_of
 from osteorad.dicom import index
 from osteorad.files import read_json
 
@@ -24,6 +24,7 @@ class JobSource:
     folder: Path
     key: bytes | None
     project_key: bytes | None
+    withdrawn: frozenset[str]  # pseudonyms
     indexed: Source | None  # None for phantoms
 
     def pseudonym(self, source_patient_id: str) -> str:
@@ -65,7 +66,10 @@ def open_source(params: Mapping[str, str]) -> JobSource:
     name, kind, private = params["cohort"], params["kind"], params["private_dir"]
     if kind == "phantom":
         folder = workdir / private / name / "source"
-        return JobSource(folder=folder, key=PHANTOM_KEY, project_key=PHANTOM_KEY, indexed=None)
+        withdrawn = read_withdrawn(folder.parent)
+        return JobSource(folder=folder, key=PHANTOM_KEY, project_key=PHANTOM_KEY, withdrawn=withdrawn, indexed=None)
     source = source_of(name, kind=kind, path=params["path"], workdir=workdir, private_dir=private)
     project_key = None if source.key is None else read_key(workdir / private / "project.key")
-    return JobSource(folder=source.folder, key=source.key, project_key=project_key, indexed=source)
+    return JobSource(
+        folder=source.folder, key=source.key, project_key=project_key, withdrawn=source.withdrawn, indexed=source
+    )

@@ -139,6 +139,14 @@ def test_without_a_table_nobody_reviewed(tmp_path):
     assert reviews_of(load(working(tmp_path / "work"), clone(tmp_path / "clone"))) == {"real": {}}
 
 
+def test_verdicts_on_who_withdrew_are_no_mistake_and_stand_in_no_key(tmp_path):
+    work, root = folder(tmp_path, lines((ONE, MASK, "rejected"), ("p0000000000ff", MASK, "rejected")))
+    (work / "private/real/withdrawn.tsv").write_text("patient\np0000000000ff\n")
+    problems = check(work, root, {"real": Known(patients=PATIENTS, files=2)}).problems
+    assert [problem for problem in problems if "review.tsv" in problem] == []
+    assert reviews_of(load(work, root)) == {"real": {ONE: {MASK: "rejected"}}}
+
+
 def test_a_mask_set_of_drawn_files_may_be_judged(tmp_path):
     work, root = folder(tmp_path, lines((ONE, MASK.replace("manual", "later"), "rejected")))
     assert len(check(work, root).problems) == 1
