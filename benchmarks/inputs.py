@@ -25,6 +25,7 @@ class Sizes:
     slice_mm: float
     export_copies: int  # of the CT series in the export that is indexed
     cohort: int  # patients of the dry run
+    run: int  # patients of the whole run
     table: tuple[int, int]  # patients and features of the modelling table
     wide: tuple[int, int]  # the same of the wide one
     trees: int  # of a forest
@@ -38,6 +39,7 @@ NORMAL = Sizes(
     slice_mm=1.0,
     export_copies=10,
     cohort=2000,
+    run=200,
     table=(312, 2500),
     wide=(1000, 20_000),
     trees=100,
@@ -49,7 +51,8 @@ TINY = Sizes(
     slices=48,
     slice_mm=2.7,
     export_copies=2,
-    cohort=12,
+    cohort=14,
+    run=12,
     table=(40, 40),
     wide=(40, 200),
     trees=5,

@@ -186,7 +186,8 @@ class Plan:
         if cohort not in self.sources:
             return [self._private(cohort, f"source/{patient}/manifest.json")]
         folder = self.loaded.workdir / f"contours/{mask_set}/{patient}"
-        return sorted(self._shown(p) for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+        files = (p for p in folder.rglob("*") if p.is_file())
+        return sorted(self._shown(p) for p in files if not _hidden(p.relative_to(folder)))
 
     def manual_files(self, cohort: str, patients: Sequence[str]) -> list[str]:
         """Mask files of the set `manual` of all patients."""
@@ -369,6 +370,10 @@ class Plan:
         patterns = ["dicom/{}/images.json", "dicom/{}/contours.json", "images/{}/images.json"]
         patterns += [f"masks/{mask_set}/{{}}/masks.json" for mask_set in self.mask_sets(cohort)]
         return [f"{base}/{pattern.format(patient)}" for patient in patients for pattern in patterns]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 @cache

@@ -113,7 +113,8 @@ def test_a_moved_cohort_that_is_not_whole_is_refused_before_any_job(hospital, tm
     shutil.copytree(hospital / COHORT / "dicom", target / "dicom", ignore=shutil.ignore_patterns("*.dcm"))
     shutil.copyfile(hospital / COHORT / "patients.parquet", target / "patients.parquet")
     (tmp_path / "config.yaml").write_text(
-        "cohorts:\n  breast: {source: deidentified, path: results/cohorts/breast, rois: {marrow: ['*']}}\nanalyses: {}\n"
+        "cohorts:\n  breast: {source: deidentified, path: results/cohorts/breast, rois: {marrow: ['*']}}\n"
+        "analyses: {}\n"
     )
     done = snakemake(tmp_path, "-n")
     assert done.returncode != 0
