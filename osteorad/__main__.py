@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
     why.set_defaults(command=_why)
 
+    index = commands.add_parser("index", help="look through the exports: what each run does first, as a job of its own")
+    index.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
+    index.set_defaults(command=_index)
+
     prune = commands.add_parser("prune", help="remove a patient who withdrew, and results of people no longer there")
     prune.add_argument("patient", nargs="?", metavar="PATIENT", help="pseudonym; none: only orphans are removed")
     prune.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
@@ -93,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--values", type=Path, action="append", default=[], metavar="LIST", help="one value a line")
     verify.set_defaults(command=_verify_deid)
 
-    for command in (check, new, why, prune, release, schema, table, verify):
+    for command in (check, new, why, index, prune, release, schema, table, verify):
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
@@ -144,6 +148,20 @@ def _why(options: argparse.Namespace) -> int:
     load(folder, ROOT)  # problems of the settings in their own words, not in Snakemake's
     found = explain(jobs_of(dry_run(ROOT, folder, options.targets)), folder)
     print(json.dumps(as_dict(found), indent=1) if options.json else "\n".join(lines(found)))
+    return 0
+
+
+def _index(options: argparse.Namespace) -> int:
+    from osteorad.cohort.plan import load_plan
+    from osteorad.dicom import index
+
+    sources = load_plan(options.directory.resolve(), ROOT).sources
+    found = {name: len(index.update(source)) for name, source in sorted(sources.items())}
+    if options.json:
+        print(json.dumps({"ok": True, "patients": found}, indent=1))
+    else:
+        told = [f"cohort {name}: {count} patients" for name, count in found.items()]
+        print("\n".join(told or ["no cohort reads a DICOM export"]))
     return 0
 
 

@@ -1,22 +1,36 @@
 """The log of one job: everything that a job says goes to its `log:` file, and identity does not.
 
 Scripts call `start` first. Jobs that see identity pass `private=True`: an exception is then logged by type and place
-only, because its message may quote a header value (contract 1).
+only, because its message may quote a header value (contract 1). A job whose program is edited while a run is active
+fails and says which file it was: what it made would belong to no key.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
+from osteorad.active import hold_job
 from osteorad.errors import UserError
+from osteorad.files import read_json
+from osteorad.provenance import changed_since
+
+ROOT = Path(__file__).resolve().parents[1]
+PARSED = "code.json"  # beside the folder of keys
 
 
-def start(log: str, *, private: bool = False) -> None:
-    """Send logging, stdout, stderr and tracebacks of this process to the file `log`."""
+def start(log: str, key: str, *, private: bool = False) -> None:
+    """Send logging, stdout, stderr and tracebacks of this process to the file `log`.
+
+    key : the key file of the rule, to which the program is held now and at the end. UserError where it differs.
+    """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = path.open("w", encoding="utf-8", buffering=1)
@@ -26,6 +40,27 @@ def start(log: str, *, private: bool = False) -> None:
     if private:
         logging.getLogger("pydicom").disabled = True  # its warnings quote values
         sys.excepthook = _without_message
+    if edited := _edited(Path(key)):
+        raise UserError(edited)
+    at_work = hold_job(Path.cwd())
+    atexit.register(partial(_end, Path(key), at_work))
+
+
+def _edited(key: Path) -> str:
+    """A sentence where the program is not the one of the key; empty where it is."""
+    parsed = key.parents[1] / PARSED
+    changed = changed_since(ROOT, read_json(key), read_json(parsed) if parsed.is_file() else None)
+    if not changed:
+        return ""
+    return f"edited while a run was active: {', '.join(changed)}. This job is not kept; run Snakemake again."
+
+
+def _end(key: Path, at_work: TextIO) -> None:
+    """Fail where the program was edited while the job ran, so that Snakemake removes what it made."""
+    if edited := _edited(key):
+        print(f"UserError: {edited}", file=sys.stderr, flush=True)
+        os._exit(1)
+    at_work.close()
 
 
 def _in_plain_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -188,6 +188,20 @@ def _parse(text: str) -> tuple[str, frozenset[str], frozenset[str]]:
     return sha256_bytes(ast.dump(tree).encode())[:DIGITS], frozenset(ours), frozenset(others)
 
 
+def changed_since(root: Path, key: Mapping[str, Any], parsed: Any) -> list[str]:
+    """Modules and data files that are not what a key says, sorted. parsed : what `Code.kept` gave, spares parsing."""
+    code = Code(root)
+    code.recall(parsed)
+    found = {
+        name for name, known in key["code"].items() if not (root / name).is_file() or code.module(name).digest != known
+    }
+    return sorted(found | {name for name, known in key["data"].items() if _digest_of(root / name) != known})
+
+
+def _digest_of(path: Path) -> str:
+    return sha256_file(path)[:DIGITS] if path.is_file() else ""
+
+
 def file_digests(root: Path, patterns: Iterable[str]) -> dict[str, str]:
     """Digests of data files (templates, presets, tables) that a rule reads, found by glob patterns under `root`."""
     names = sorted({str(p.relative_to(root)) for pattern in patterns for p in root.glob(pattern) if p.is_file()})

@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(workflow.basedir))
 
+from osteorad import active
 from osteorad.cohort import check, keys, plan, review
 from osteorad.cohort.known import known_of
 from osteorad.dicom import index
@@ -26,6 +27,7 @@ WORKDIR = Path.cwd()
 try:
     PLAN = plan.load_plan(WORKDIR, ROOT)
     if workflow.is_main_process:
+        ACTIVE = active.hold(WORKDIR)  # open for as long as this process lives
         for _source in PLAN.sources.values():
             index.update(_source)
         check.require(PLAN.loaded, known_of(PLAN.loaded))

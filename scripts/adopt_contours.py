@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.dicom.adopt import adopt_patient
 from osteorad.dicom.sources import open_source
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 source = open_source(snakemake.params.source)
 adopt_patient(
     source.files(snakemake.wildcards.patient),

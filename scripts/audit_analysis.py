@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.modelling.job_audit import audit_job
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 audit_job(
     samples=Path(snakemake.input.samples),
     splits=Path(snakemake.input.splits),

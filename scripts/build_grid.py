@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.images.grids import build_grid
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 build_grid(
     Path(snakemake.input.images),
     Path(snakemake.input.masks),

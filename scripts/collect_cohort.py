@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.cohort.collect import collect_cohort
 from osteorad.files import read_json
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 people = read_json(snakemake.input.patients)
 collect_cohort(
     cohort=snakemake.wildcards.cohort,

@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.radiomics.collect import collect
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 collect(
     [Path(p) for p in snakemake.input.tables],
     [Path(p) for p in snakemake.input.reasons],

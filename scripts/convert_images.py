@@ -5,7 +5,7 @@ from osteorad.cohort.tables import read_table
 from osteorad.dicom.convert import convert_patient
 from osteorad.dicom.sources import open_source
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 source = open_source(snakemake.params.source)
 convert_patient(
     Path(snakemake.input.manifest),

@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.dicom.deidentify import deidentify_patient
 from osteorad.dicom.sources import open_source
 
-joblog.start(snakemake.log[0], private=True)
+joblog.start(snakemake.log[0], snakemake.input.key, private=True)
 source = open_source(snakemake.params.source)
 deidentify_patient(
     source.files(snakemake.wildcards.patient),

@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.reporting.patient import draw_patient
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 draw_patient(
     Path(snakemake.input.images),
     Path(snakemake.input.masks),

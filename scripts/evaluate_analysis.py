@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.modelling.job_evaluate import evaluate_job
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 evaluate_job(
     predictions=Path(snakemake.input.predictions),
     selection=Path(snakemake.input.selection),

@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.radiomics.extract import extract_patient
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 extract_patient(
     Path(snakemake.input.images),
     Path(snakemake.input.masks),

@@ -6,7 +6,7 @@ from osteorad.cohort.config import ClinicalTable
 from osteorad.dicom.dates import first_session_dates
 from osteorad.dicom.sources import open_source
 
-joblog.start(snakemake.log[0], private=True)
+joblog.start(snakemake.log[0], snakemake.input.key, private=True)
 source = open_source(snakemake.params.source)
 import_clinical(
     Path(snakemake.input.table),

@@ -7,7 +7,7 @@ from osteorad.dicom.dates import session_dates
 from osteorad.dicom.own_names import contours_of_cohort
 from osteorad.dicom.sources import open_source
 
-joblog.start(snakemake.log[0], private=True)
+joblog.start(snakemake.log[0], snakemake.input.key, private=True)
 source = open_source(snakemake.params.source)
 import_lesions(
     Path(snakemake.input.table),

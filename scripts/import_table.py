@@ -5,7 +5,7 @@ from osteorad.cohort.config import FeatureTable
 from osteorad.cohort.sources import read_withdrawn
 from osteorad.cohort.table_source import import_table
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 import_table(
     Path(snakemake.input.table),
     FeatureTable.model_validate(snakemake.params.settings),

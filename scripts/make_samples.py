@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.cohort.analysis_jobs import samples_job
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 samples_job(
     features=Path(snakemake.input.features),
     reasons=Path(snakemake.input.reasons),

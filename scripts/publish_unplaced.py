@@ -3,5 +3,5 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.files import read_json, write_json
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 write_json(Path(snakemake.output.manifest), read_json(snakemake.input.state))

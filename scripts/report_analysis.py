@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.provenance import sha256_file
 from osteorad.reporting.analysis_page import write_analysis_page
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 files = {name: Path(snakemake.input[name]) for name in ("evaluation", "audit", "flow", "lineage", "bundle")}
 write_analysis_page(
     **snakemake.params.settings,

@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.provenance import sha256_file
 from osteorad.reporting.cohort_page import write_cohort_page
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 names = ("patients", "series", "quarantine", "features", "reasons", "flow")
 tables = {name: Path(snakemake.input[name]) for name in names}
 write_cohort_page(

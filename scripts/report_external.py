@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.provenance import sha256_file
 from osteorad.reporting.external_page import write_external_page
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 files = {name: Path(snakemake.input[name]) for name in ("evaluation", "flow")}
 shown = (*files.values(), Path(snakemake.input.bundle))
 write_external_page(

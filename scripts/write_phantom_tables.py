@@ -4,7 +4,7 @@ from osteorad import joblog
 from osteorad.cohort.config import Phantom
 from osteorad.phantom.write import write_tables
 
-joblog.start(snakemake.log[0], private=True)
+joblog.start(snakemake.log[0], snakemake.input.key, private=True)
 settings = dict(snakemake.params.settings)
 write_tables(
     cohort=settings.pop("cohort"),

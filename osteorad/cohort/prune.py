@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from osteorad.active import nobody_else
 from osteorad.cohort.config import TABLE
 from osteorad.cohort.load import Loaded
 from osteorad.cohort.review import FILE as REVIEW
@@ -72,8 +73,13 @@ def prune(
     patient : pseudonym. current : cohort -> patients whom its source holds now, withdrawn ones included.
     Raises UserError where nobody has this pseudonym, a run is active, or the cohort was ingested elsewhere.
     """
-    _refuse_active(loaded.workdir)
-    done = Pruned(dry_run=dry_run)
+    with nobody_else(loaded.workdir) as free:
+        if not free:
+            raise UserError(f"{loaded.workdir}: a run of Snakemake is active here. Wait for its end.")
+        return _prune(loaded, patient, current, Pruned(dry_run=dry_run))
+
+
+def _prune(loaded: Loaded, patient: str | None, current: Mapping[str, Collection[str]], done: Pruned) -> Pruned:
     cohorts = _cohorts_of(loaded, patient, current) if patient is not None else []
     for cohort in cohorts:
         assert patient is not None
@@ -85,14 +91,6 @@ def prune(
     for cohort in loaded.config.cohorts:
         _orphans(loaded, cohort, {*current.get(cohort, ())}, done)
     return done
-
-
-def _refuse_active(workdir: Path) -> None:
-    if any((workdir / ".snakemake/locks").glob("*")):
-        raise UserError(
-            f"{workdir}: a run of Snakemake is active here, or one was killed. "
-            "Wait for its end, or after a kill:  snakemake --profile local --unlock"
-        )
 
 
 def _cohorts_of(loaded: Loaded, patient: str, current: Mapping[str, Collection[str]]) -> list[str]:

@@ -1,0 +1,85 @@
+"""A lock that a killed run left is removed; that of a live one, or of another machine, never."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from osteorad import active
+from tests.conftest import ROOT
+
+HOLD = """
+import sys, pathlib, time
+from osteorad import active
+stream = getattr(active, sys.argv[2])(pathlib.Path(sys.argv[1]))
+print("here", flush=True)
+time.sleep(60)
+"""
+
+
+def lock(folder: Path) -> Path:
+    path = folder / ".snakemake/locks/0.input.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("results/index.html")
+    return path
+
+
+@pytest.fixture(params=["hold"])
+def other(tmp_path, request):
+    """Another run in the folder, or a job."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path), request.param]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_the_lock_of_a_killed_run_is_removed_and_told(tmp_path, other, capsys):
+    left = lock(tmp_path)
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    with active.hold(tmp_path):
+        assert not left.exists()
+    assert "A run that was killed left its lock here" in capsys.readouterr().err
+
+
+def test_the_lock_of_a_live_run_stays(tmp_path, other):
+    left = lock(tmp_path)
+    with active.hold(tmp_path):
+        assert left.exists()
+    with active.nobody_else(tmp_path) as free:
+        assert not free
+
+
+def test_the_lock_of_another_machine_stays(tmp_path):
+    with active.hold(tmp_path):
+        pass
+    (tmp_path / active.FILE).write_text("another-host")
+    left = lock(tmp_path)
+    with active.hold(tmp_path):
+        assert left.exists()
+    assert (tmp_path / active.FILE).read_text() == "another-host"
+    with active.nobody_else(tmp_path) as free:
+        assert not free
+
+
+def test_an_empty_folder_is_free(tmp_path):
+    with active.nobody_else(tmp_path) as free:
+        assert free
+
+
+@pytest.mark.parametrize("other", ["hold_job"], indirect=True)
+def test_a_job_that_outlived_its_run_is_waited_for(tmp_path, other, capsys):
+    with active.nobody_else(tmp_path) as free:
+        assert not free
+    threading.Timer(0.3, other.kill).start()
+    with active.hold(tmp_path):
+        assert other.poll() is not None or other.wait(5) is not None
+    assert "Waiting for their end" in capsys.readouterr().err
