@@ -32,6 +32,7 @@ rule collect_cohort:
     params:
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
         modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
+        rejected=rejected("collect_cohort"),
     script:
         "../scripts/collect_cohort.py"
 
@@ -60,6 +61,33 @@ rule draw_patient:
         "../scripts/draw_patient.py"
 
 
+# knows verdicts, never readers or comments
+rule review_cohort:
+    input:
+        images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
+        masks=lambda wc: PLAN.all_masks(wc.cohort, PATIENTS[wc.cohort]),
+        key=key_of("review_cohort"),
+    output:
+        page=f"{COHORT}/review.html",
+        numbers=f"{COHORT}/review.json",
+    log:
+        "logs/review_cohort/{cohort}.log",
+    benchmark:
+        "benchmarks/review_cohort/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=WITH_IMAGES,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        review=key_settings("review_cohort"),
+    script:
+        "../scripts/review_cohort.py"
+
+
 rule report_cohort:
     input:
         patients=f"{COHORT}/patients.parquet",
@@ -69,6 +97,7 @@ rule report_cohort:
         features=lambda wc: PLAN.page_features(wc.cohort, "features.parquet"),
         reasons=lambda wc: PLAN.page_features(wc.cohort, "reasons.parquet"),
         thumbs=of_patients(f"{COHORT}/pages/{{patient}}.json"),
+        review=lambda wc: PLAN.review(wc.cohort),
         key=key_of("report_cohort"),
     output:
         page=f"{COHORT}/report.html",

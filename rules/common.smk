@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(workflow.basedir))
 
 from osteorad import active
-from osteorad.cohort import check, keys, plan
+from osteorad.cohort import check, keys, plan, review
 from osteorad.cohort.known import known_of
 from osteorad.dicom import index
 from osteorad.errors import UserError
@@ -31,7 +31,9 @@ try:
         for _source in PLAN.sources.values():
             index.update(_source)
         check.require(PLAN.loaded, known_of(PLAN.loaded))
-        keys.write_keys(ROOT, WORKDIR, PLAN.config, PLAN.recipes)
+        keys.write_keys(
+            ROOT, WORKDIR, PLAN.config, PLAN.recipes, review.reviews_of(PLAN.loaded)
+        )
     PATIENTS = {
         cohort: (
             index.patients(PLAN.sources[cohort])
@@ -73,6 +75,25 @@ def of_patients(pattern):
     """An input function: the pattern for every patient of the wildcard's cohort."""
     return lambda wildcards: [
         pattern.format(patient=p, **wildcards) for p in PATIENTS[wildcards.cohort]
+    ]
+
+
+def key_settings(name, scope="{cohort}"):
+    """A function of wildcards: the settings in a rule's key, as the main process wrote them."""
+    return lambda wildcards: keys.settings_of(WORKDIR, name, scope.format(**wildcards))
+
+
+def rejected(name, scope="{cohort}"):
+    """A function of wildcards: verdicts that make something leave, as a rule's key says them."""
+    return lambda wildcards: key_settings(name, scope)(wildcards)["rejected"]
+
+
+def of_rejected(name, scope, pattern):
+    """An input function: the pattern for every patient with such a verdict."""
+    return lambda wildcards: [
+        pattern.format(patient=p, **wildcards)
+        for p in PATIENTS[wildcards.cohort]
+        if p in rejected(name, scope)(wildcards)
     ]
 
 

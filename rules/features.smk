@@ -62,6 +62,16 @@ rule collect_features:
         reasons=of_patients(
             f"{COHORT}/features/{{preset}}/{{set}}/patients/{{patient}}.reasons.parquet"
         ),
+        images=of_rejected(
+            "collect_features",
+            "{cohort}.{preset}",
+            f"{COHORT}/images/{{patient}}/images.json",
+        ),
+        masks=of_rejected(
+            "collect_features",
+            "{cohort}.{preset}",
+            f"{COHORT}/masks/{{set}}/{{patient}}/masks.json",
+        ),
         key=key_of("collect_features", "{cohort}.{preset}"),
     output:
         table=f"{COHORT}/features/{{preset}}/{{set}}/features.parquet",
@@ -78,5 +88,7 @@ rule collect_features:
     resources:
         mem_mb=memory(2000),
         runtime=20,
+    params:
+        rejected=rejected("collect_features", "{cohort}.{preset}"),
     script:
         "../scripts/collect_features.py"

@@ -17,6 +17,7 @@ collect_cohort(
     lesions=Path(snakemake.input.lesions[0]) if snakemake.input.lesions else None,
     exclude=dict(snakemake.params.exclude),
     modalities=list(snakemake.params.modalities),
+    rejected=snakemake.params.rejected,
     out_patients=Path(snakemake.output.patients),
     out_series=Path(snakemake.output.series),
     out_quarantine=Path(snakemake.output.quarantine),

@@ -9,4 +9,7 @@ collect(
     [Path(p) for p in snakemake.input.reasons],
     Path(snakemake.output.table),
     Path(snakemake.output.reasons),
+    images=[Path(p) for p in snakemake.input.images],
+    masks=[Path(p) for p in snakemake.input.masks],
+    rejected=snakemake.params.rejected,
 )

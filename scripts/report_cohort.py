@@ -12,6 +12,7 @@ write_cohort_page(
     title=snakemake.params.settings["title"],
     settings={**snakemake.params.settings, "hashes": {path.name: sha256_file(path)[:16] for path in tables.values()}},
     **tables,
+    review=Path(snakemake.input.review[0]) if snakemake.input.review else None,
     thumbs=[Path(p) for p in snakemake.input.thumbs],
     out_html=Path(snakemake.output.page),
     out_json=Path(snakemake.output.numbers),

@@ -27,6 +27,7 @@ from osteorad.cohort.forecast import Counts, Forecast, forecast, phantom_counts
 from osteorad.cohort.lesion_table import LesionRow, class_sizes, read_lesions
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import FILE_NAME
+from osteorad.cohort.review import review_of
 from osteorad.cohort.tables import Table, lines_text, read_table
 from osteorad.cohort.whole import COHORTS, lacking, outcome_problems, whole_patients
 from osteorad.errors import ConfigError, unknown_name
@@ -75,6 +76,7 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
     problems: list[str] = []
     notes: list[str] = []
     for name, cohort in loaded.config.cohorts.items():
+        problems += review_of(loaded, name, set(known[name].patients.values()) if name in known else None)[1]
         if cohort.source == "phantom":
             continue
         if cohort.table is not None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from osteorad.cohort import schemas
+from osteorad.cohort.verdicts import BY_READER, LeftOut, Verdicts, left_out_of, mask_item
 from osteorad.files import read_json, read_parquet, table_from_rows, write_json, write_parquet
 from osteorad.reasons import SET_ASIDE, reason
 
 Manifest = Mapping[str, Any]
 Row = dict[str, Any]
+NOTHING_LEFT_OUT = LeftOut()
 
 
 class FlowError(Exception):
@@ -38,6 +40,21 @@ class Collected:
     modalities: Sequence[str]
     lesions: Manifest | None = None  # account of the table of lesions
     withdrawn: int = 0  # patients who withdrew, of whom nothing else is known
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)  # patient -> what readers rejected
+
+    def left_out_of(self, manifest: Manifest) -> LeftOut:
+        """What readers rejected of the images or masks of a manifest."""
+        return self.left_out.get(manifest["patient"], NOTHING_LEFT_OUT)
+
+    def images_of(self, manifest: Manifest) -> list[Row]:
+        """Images of a manifest that no reader rejected."""
+        left = self.left_out_of(manifest)
+        return [image for image in manifest["images"] if not left.has_image(image)]
+
+    def masks_of(self, manifest: Manifest) -> list[Row]:
+        """Masks of a manifest that stay, with their image, in spite of readers' verdicts."""
+        left = self.left_out_of(manifest)
+        return [mask for mask in manifest["masks"] if not left.has_mask(mask)]
 
 
 def collect_cohort(
@@ -56,29 +73,34 @@ def collect_cohort(
     modalities: Sequence[str] = ("CT", "PT"),
     lesions: Path | None = None,
     withdrawn: int = 0,
+    rejected: Verdicts | None = None,
 ) -> None:
     """Write patients.parquet, series.parquet, quarantine.parquet and flow.json of a cohort.
 
     patients : pseudonyms of the source. exclude : pseudonym -> the configuration's reason. lesions : the account of
-    the table of lesions, where there is one. withdrawn : number of patients who withdrew.
+    the table of lesions, where there is one. withdrawn : number of patients who withdrew. rejected : verdicts of
+    readers (`verdicts.rejecting`).
     Raises FlowError where a stage's numbers do not add up.
     """
+    volumes, contours = _read(images), _read(masks)
     collected = Collected(
         cohort=cohort,
         patients=sorted(patients),
         dicom=_read(dicom_manifests),
-        images=_read(images),
-        masks=_read(masks),
+        images=volumes,
+        masks=contours,
         clinical=None if clinical is None else {row["patient"]: row for row in read_parquet(clinical).to_pylist()},
         exclude=exclude,
         modalities=modalities,
         lesions=None if lesions is None else read_json(lesions),
         withdrawn=withdrawn,
+        left_out=left_out_of(rejected or {}, volumes, contours),
     )
     series = series_rows(collected)
     people = patient_rows(collected)
     stages = flow(collected, series, people)
-    aside = sorted([*quarantine_rows(collected), *_patient_quarantine(people)], key=_quarantine_order)
+    aside = [*quarantine_rows(collected), *_rejected_rows(collected, series), *_patient_quarantine(people)]
+    aside.sort(key=_quarantine_order)
     write_parquet(out_patients, table_from_rows(people, schemas.PATIENTS))
     write_parquet(out_series, table_from_rows(series, schemas.SERIES))
     write_parquet(out_quarantine, table_from_rows(aside, schemas.QUARANTINE))
@@ -108,7 +130,29 @@ def series_rows(collected: Collected) -> list[Row]:
     for row in rows.values():
         if row.get("session_day") is not None and (offset := offsets.get(row["patient"])) is not None:
             row["session_day"] = round(row["session_day"] + offset)
+    gone = {(patient, *image) for patient, left in collected.left_out.items() for image in left.images}
+    for row in rows.values():
+        if row["kind"] == "image" and (row["patient"], row["session"], row["image"]) in gone:
+            row.update(state=reason(BY_READER).kind, reason=BY_READER, detail=f"image {row['image']}", image="")
     return [rows[key] for key in sorted(rows)]
+
+
+def _rejected_rows(collected: Collected, series: Sequence[Row]) -> Iterator[Row]:
+    """Series whose image a reader rejected, and masks that leave by themselves or with their image."""
+    by_reader = {"kind": reason(BY_READER).kind, "reason": BY_READER}
+    for row in series:
+        if row["reason"] == BY_READER:
+            keys = {name: row[name] for name in ("cohort", "patient", "session", "detail")}
+            yield {**keys, "stage": "series", "item": row["series"], "count": row["files"], **by_reader}
+    for manifest in collected.masks:
+        left = collected.left_out_of(manifest)
+        for mask in manifest["masks"]:
+            if left.has_mask(mask):
+                yield {
+                    **{"cohort": collected.cohort, "patient": manifest["patient"], "session": mask["session"]},
+                    **{"stage": "masks", "item": mask_item(manifest["set"], mask), "count": 1, **by_reader},
+                    "detail": "with its image" if left.has_image(mask) else "",
+                }
 
 
 def quarantine_rows(collected: Collected) -> list[Row]:
@@ -140,7 +184,7 @@ def _patient_row(collected: Collected, patient: str, manifest: Manifest | None, 
         "patient": patient,
         "images": bool(facts),
         "in_table": row is not None,
-        "sessions": len({image["session"] for image in manifest["images"]}) if manifest else 0,
+        "sessions": len({image["session"] for image in collected.images_of(manifest)}) if manifest else 0,
         "state": state,
         "reason": code,
         "age_years": float(age) if isinstance(age, int | float) else None,
@@ -157,12 +201,20 @@ def _patient_state(collected: Collected, patient: str, manifest: Manifest | None
         return "excluded", "excluded_by_config"
     if patient not in collected.patients:
         return "excluded", "table_without_images"
-    names = {image["image"].split("-")[0] for image in manifest["images"]} if manifest else set()
-    if not names:
-        return "quarantined", "no_image"
-    if "CT" in collected.modalities and "ct" not in names:
-        return "quarantined", "no_usable_ct"
+    lacking = _lacking(manifest["images"] if manifest else (), collected.modalities)
+    if lacking:
+        return "quarantined", lacking
+    if manifest and _lacking(collected.images_of(manifest), collected.modalities):
+        return reason(BY_READER).kind, BY_READER
     return "used", ""
+
+
+def _lacking(images: Iterable[Row], modalities: Sequence[str]) -> str:
+    """What a patient with these images lacks to be used, as a reason code; empty: nothing."""
+    names = {image["image"].split("-")[0] for image in images}
+    if not names:
+        return "no_image"
+    return "no_usable_ct" if "CT" in modalities and "ct" not in names else ""
 
 
 def _patient_quarantine(people: Sequence[Row]) -> Iterator[Row]:
@@ -258,7 +310,9 @@ def _images_stage(collected: Collected, series: Sequence[Row]) -> Row:
     """Volumes: a used image series must have become exactly one; those of patients who leave are set aside."""
     states = {manifest["patient"] for manifest in collected.images if manifest["patient"] in collected.exclude}
     into = sum(row["state"] == "used" and row["kind"] == "image" for row in series)
-    made = [(m["patient"], image["session"], image["image"]) for m in collected.images for image in m["images"]]
+    made = [
+        (m["patient"], image["session"], image["image"]) for m in collected.images for image in collected.images_of(m)
+    ]
     if len(made) != len(set(made)):
         raise FlowError(f"stage images: {len(made)} images, but only {len(set(made))} names")
     excluded = sum(patient in states for patient, _, _ in made)
@@ -267,9 +321,13 @@ def _images_stage(collected: Collected, series: Sequence[Row]) -> Row:
 
 
 def _masks_stage(collected: Collected) -> Row:
-    """Contours of ROIs: those found in the objects and mask files (`rois_in`), against the masks that were drawn."""
-    used = sum(len(manifest["masks"]) for manifest in collected.masks)
+    """Contours of ROIs: those found in the objects and mask files (`rois_in`), against the masks that were drawn and
+    that readers let stand.
+    """
+    used = sum(len(collected.masks_of(manifest)) for manifest in collected.masks)
     aside = _set_aside(collected.masks, "masks")
+    if gone := sum(len(left.masks) for left in collected.left_out.values()):
+        aside[BY_READER] += gone
     into = 0
     for manifest in collected.masks:
         listed = len(manifest["masks"]) + sum(_set_aside([manifest], "masks").values())

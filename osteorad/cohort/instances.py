@@ -13,6 +13,7 @@ from osteorad.cohort.config import TABLE, Recipe
 from osteorad.cohort.flow import Flow, Loss
 from osteorad.cohort.schemas import FEATURE_KEYS
 from osteorad.cohort.timeline import Days, nearest
+from osteorad.cohort.verdicts import BY_READER
 from osteorad.errors import ConfigError, unknown_name
 
 MOST_MISSING = 0.5  # a sample with a larger share of missing features in an image is set aside
@@ -21,17 +22,19 @@ Candidate = tuple[str, str, int]  # patient, session, lesion
 
 
 class FeatureRows:
-    """The feature table by image: which row holds which ROI instance.
+    """The feature table by image: which row holds which ROI instance, and which a reader rejected.
 
-    Raises ConfigError where the recipe asks for an image that the table does not have.
+    reasons : the table beside it, which tells of rows that were left out. An instance that was rejected on one image of
+    the recipe is rejected. Raises ConfigError where the recipe asks for an image that the table does not have.
     """
 
-    def __init__(self, features: pa.Table, recipe: Recipe, mask_set: str) -> None:
+    def __init__(self, features: pa.Table, recipe: Recipe, mask_set: str, reasons: pa.Table | None = None) -> None:
         self.table = features
         self.roi = recipe.roi
         self.names = [name for name in features.column_names if name not in FEATURE_KEYS]
         keys = features.select(list(FEATURE_KEYS)).to_pylist()
-        present = sorted({key["image"] for key in keys})
+        gone = [row for row in ([] if reasons is None else reasons.to_pylist()) if row["reason"] == BY_READER]
+        present = sorted({row["image"] for row in (*keys, *gone)})
         if missing := [image for image in recipe.images if image not in present]:
             raise ConfigError(
                 [unknown_name("image", name, present, f"mask set {mask_set}: images") for name in missing]
@@ -40,6 +43,11 @@ class FeatureRows:
         for row, key in enumerate(keys):
             if key["image"] in self.rows and key["roi"] == recipe.roi and key["mask_set"] == mask_set:
                 self.rows[key["image"]][(key["patient"], key["session"], key["lesion"])] = row
+        self.rejected: set[Candidate] = {
+            (row["patient"], row["session"], row["lesion"])
+            for row in gone
+            if row["image"] in self.rows and row["roi"] == recipe.roi and row["mask_set"] == mask_set
+        }
         self.columns: dict[str, list[str]] = {}
         self._missing: dict[str, NDArray[np.float64]] = {}
         for image in recipe.images:
@@ -61,8 +69,8 @@ class FeatureRows:
         return np.asarray(self.table[name].to_numpy(), dtype=np.float64)
 
     def instances(self) -> set[Candidate]:
-        """ROI instances with a row for any image of the recipe."""
-        return {instance for rows in self.rows.values() for instance in rows}
+        """ROI instances with a row for any image of the recipe, and those that a reader rejected."""
+        return {instance for rows in self.rows.values() for instance in rows} | self.rejected
 
     def measured(self, image: str, instance: Candidate) -> bool:
         """True where the instance was drawn on an image and has most of its features."""
@@ -142,23 +150,30 @@ def instances_of(
 ) -> list[Candidate]:
     """ROI instances in the chosen sessions; for unit `patient` the one with the lowest number.
 
-    A patient without any session left goes by the reason of its last session, not as one without the ROI.
+    A patient without any session left goes by the reason of its last session, not as one without the ROI, and one
+    whose instances were all rejected by that.
     """
     gone = {loss.patient: loss.code for loss in flow.losses if loss.item == loss.session}
+    unasked = {(loss.patient, loss.session) for loss in flow.losses if loss.item == loss.session}
     by_patient: dict[str, list[Candidate]] = {patient: [] for patient in patients}
+    rejected: dict[str, list[Candidate]] = {patient: [] for patient in patients}
     elsewhere: dict[str, set[str]] = {patient: set() for patient in patients}
     for instance in sorted(found.instances()):
         patient, session, _ = instance
-        if patient in by_patient and session in sessions[patient]:
+        # where every image of a session was rejected, the session itself is not usable any more
+        if patient in rejected and instance in found.rejected and (patient, session) not in unasked:
+            rejected[patient].append(instance)
+        elif patient in by_patient and session in sessions[patient]:
             by_patient[patient].append(instance)
         elif patient in elsewhere:
             elsewhere[patient].add(session)
     having = [patient for patient in patients if by_patient[patient]]
+    codes = {patient: "roi_absent" if sessions[patient] else gone.get(patient, "roi_absent") for patient in patients}
     absent = [
         Loss(
             patient=patient,
             item=recipe.roi,
-            code="roi_absent" if sessions[patient] else gone.get(patient, "roi_absent"),
+            code=BY_READER if rejected[patient] else codes[patient],
             detail=_elsewhere(elsewhere[patient]),
         )
         for patient in patients
@@ -166,12 +181,18 @@ def instances_of(
     ]
     title = f"Patients with the ROI {recipe.roi}"
     flow.add("roi", title, "patients", entering=len(patients), leaving=len(having), losses=absent)
-    every = [instance for patient in having for instance in by_patient[patient]]
-    chosen = [by_patient[patient][0] for patient in having] if recipe.unit == "patient" else every
+    every = [instance for patient in having for instance in sorted([*by_patient[patient], *rejected[patient]])]
+    drawn = [instance for instance in every if instance not in found.rejected]
+    chosen = [by_patient[patient][0] for patient in having] if recipe.unit == "patient" else drawn
     losses = [
-        Loss(patient=patient, session=session, item=f"{recipe.roi}-{lesion}", code="roi_not_first")
-        for patient, session, lesion in every
-        if (patient, session, lesion) not in set(chosen)
+        Loss(
+            patient=instance[0],
+            session=instance[1],
+            item=f"{recipe.roi}-{instance[2]}",
+            code=BY_READER if instance in found.rejected else "roi_not_first",
+        )
+        for instance in every
+        if instance not in set(chosen)
     ]
     flow.add("instance", "ROI instances", "ROIs", entering=len(every), leaving=len(chosen), losses=losses)
     return chosen

@@ -7,11 +7,12 @@ Written by Snakemake's main process before the graph is built, and only where th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.config import EVALUATED, JUDGED, SHUFFLED, TABLE, TOLD, Analysis, Cohort, Config, Recipe
+from osteorad.cohort.verdicts import Verdicts, rejecting
 from osteorad.files import json_text, read_json, write_text_if_changed
 from osteorad.past import write_with_past
 from osteorad.provenance import code_of, rule_key
@@ -23,6 +24,7 @@ DICOM_DATA = ("resources/dicom/*",)
 LESION_WORDS = ("resources/lesions/*",)
 PRESETS = ("resources/presets/*.yaml", "resources/radiomics/*")
 TEMPLATES = ("osteorad/reporting/templates/*",)
+REVIEW_PAGE = (*TEMPLATES, "osteorad/reporting/templates/review/*")
 PAGE_DATA = (*TEMPLATES, "resources/glossary.yaml", "resources/checklists/*")
 
 
@@ -35,6 +37,12 @@ class Scoped:
     cohort: str = ""
     analysis: str = ""
     preset: str = ""
+    reviews: Mapping[str, Verdicts] = field(default_factory=dict)  # cohort -> verdicts of readers
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """Verdicts of readers on the cohort of the scope."""
+        return self.reviews.get(self.cohort, {})
 
     @property
     def cohort_settings(self) -> Cohort:
@@ -112,6 +120,15 @@ def _phantom(s: Scoped) -> Any:
 def _features(s: Scoped) -> Any:
     asked = (s.config, s.recipes, s.cohort, s.preset)
     return {"rois": asked_rois(*asked), "images": asked_images(*asked), "preset": s.preset}
+
+
+def _collected(s: Scoped) -> Any:
+    own = s.cohort_settings.model_dump(mode="json", include={"exclude", "modalities"})
+    return {**own, "rejected": rejecting(s.verdicts)}
+
+
+def _review(s: Scoped) -> Any:
+    return {"title": s.cohort_settings.title, "verdicts": s.verdicts}
 
 
 def _analysis(s: Scoped) -> Any:
@@ -194,9 +211,10 @@ RULES: dict[str, Key] = {
     "draw_masks": Key("cohort", _cohort("rois")),
     "build_grid": Key("cohort", lambda s: None),
     "extract_features": Key("preset", _features, PRESETS),
-    "collect_features": Key("preset", lambda s: s.preset, PRESETS),
-    "collect_cohort": Key("cohort", _cohort("exclude", "modalities")),
+    "collect_features": Key("preset", lambda s: {"preset": s.preset, "rejected": rejecting(s.verdicts)}, PRESETS),
+    "collect_cohort": Key("cohort", _collected),
     "draw_patient": Key("cohort", lambda s: None, TEMPLATES),
+    "review_cohort": Key("cohort", _review, REVIEW_PAGE),
     "report_cohort": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), TEMPLATES),
     "make_samples": Key("analysis", _samples),
     "make_splits": Key("analysis", _splits),
@@ -217,8 +235,15 @@ def key_path(rule: str, scope: str) -> str:
     return f"{KEYS}/{rule}.{scope}.json" if scope else f"{KEYS}/{rule}.json"
 
 
-def _scopes(kind: str, config: Config, recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, Scoped]]:
-    base = Scoped(config=config, recipes=recipes)
+def settings_of(workdir: Path, rule: str, scope: str) -> Any:
+    """Settings in a key file, as the main process wrote them: what a job has to use, whatever was edited since."""
+    return read_json(workdir / key_path(rule, scope))["settings"]
+
+
+def _scopes(
+    kind: str, config: Config, recipes: Mapping[str, Recipe], reviews: Mapping[str, Verdicts]
+) -> Iterator[tuple[str, Scoped]]:
+    base = Scoped(config=config, recipes=recipes, reviews=reviews)
     match kind:
         case "project":
             yield "", base
@@ -234,12 +259,14 @@ def _scopes(kind: str, config: Config, recipes: Mapping[str, Recipe]) -> Iterato
                 yield analysis, replace(base, analysis=analysis, cohort=config.analyses[analysis].cohort)
 
 
-def key_texts(root: Path, config: Config, recipes: Mapping[str, Recipe]) -> dict[str, str]:
-    """Path (relative to the working folder) -> text of every key file."""
+def key_texts(
+    root: Path, config: Config, recipes: Mapping[str, Recipe], reviews: Mapping[str, Verdicts]
+) -> dict[str, str]:
+    """Path (relative to the working folder) -> text of every key file. reviews : cohort -> verdicts of readers."""
     return {
         key_path(rule, scope): rule_key(root, rule, f"scripts/{rule}.py", key.used(scoped), key.data)
         for rule, key in RULES.items()
-        for scope, scoped in _scopes(key.scope, config, recipes)
+        for scope, scoped in _scopes(key.scope, config, recipes, reviews)
     }
 
 
@@ -257,11 +284,13 @@ def write_patients(workdir: Path, patients: Mapping[str, Sequence[str]], withdra
     return [path for path, text in texts.items() if write_with_past(workdir / path, text)]
 
 
-def write_keys(root: Path, workdir: Path, config: Config, recipes: Mapping[str, Recipe]) -> list[str]:
+def write_keys(
+    root: Path, workdir: Path, config: Config, recipes: Mapping[str, Recipe], reviews: Mapping[str, Verdicts]
+) -> list[str]:
     """Write the key files that differ, keeping what they said before; returns their paths."""
     code, parsed = code_of(root), workdir / PARSED
     if parsed.exists():
         code.recall(read_json(parsed))
-    texts = key_texts(root, config, recipes)
+    texts = key_texts(root, config, recipes, reviews)
     write_text_if_changed(parsed, json_text(code.kept()))
     return [path for path, text in texts.items() if write_with_past(workdir / path, text)]

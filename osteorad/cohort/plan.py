@@ -259,6 +259,15 @@ class Plan:
         sets = {name for recipe in asked for name in (recipe.mask_set, recipe.second_set) if name}
         return sorted({"manual"} | sets)
 
+    def all_masks(self, cohort: str, patients: Sequence[str]) -> list[str]:
+        """Manifests of masks of all patients and mask sets."""
+        base = f"results/cohorts/{cohort}/masks"
+        return [f"{base}/{mask_set}/{p}/masks.json" for mask_set in self.mask_sets(cohort) for p in patients]
+
+    def review(self, cohort: str) -> list[str]:
+        """The state of the review, where there are images and masks to judge."""
+        return [] if self.config.cohorts[cohort].source == TABLE else [f"results/cohorts/{cohort}/review.json"]
+
     def lesion_outcomes(self, analysis: str) -> list[str]:
         """What the table of lesions tells, where a sample is a lesion and the cohort has such a table."""
         if self.recipes[analysis].unit != "lesion":
@@ -344,6 +353,7 @@ class Plan:
         naming them again would only cost time.
         """
         reports = [*self.cohort_reports(), *self.analysis_reports()]
+        reports += [path for cohort in self.loaded.targets[0] for path in self.review(cohort)]
         wanted = ["results/index.html", *reports, *(f"{name.removesuffix('.json')}.html" for name in reports)]
         for cohort in self.loaded.targets[0]:
             if (self.loaded.workdir / f"results/cohorts/{cohort}").exists():

@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 from osteorad.active import nobody_else
 from osteorad.cohort.config import TABLE
 from osteorad.cohort.load import Loaded
+from osteorad.cohort.review import FILE as REVIEW
 from osteorad.cohort.sources import add_withdrawn, read_withdrawn, source_of
 from osteorad.cohort.tables import lines_text, read_table
 from osteorad.errors import ConfigError, UserError, unknown_name
-from osteorad.files import read_json, read_parquet, write_text
+from osteorad.files import read_json, read_parquet, write_bytes
 
 HISTORY = "history"  # of runs: numbers of patients, no names
 RECORDS = ("logs", "benchmarks", ".snakemake")
@@ -130,7 +131,7 @@ def _withdraw(loaded: Loaded, cohort: str, patient: str, done: Pruned) -> None:
         add_withdrawn(state, patient)
     _own_files(loaded, cohort, patient, done)
     _without_rows(state / "pseudonyms.tsv", patient, done)
-    _without_rows(state / "review.tsv", patient, done)
+    _without_rows(loaded.private(cohort) / REVIEW, patient, done)
     folder, people = loaded.path(f"results/cohorts/{cohort}"), _people(loaded, cohort)
     for path in sorted(folder.rglob("*")):
         shared = not any(part.split(".")[0] in people for part in path.relative_to(folder).parts)
@@ -173,12 +174,12 @@ def _without_rows(path: Path, patient: str, done: Pruned) -> None:
     """Rewrite a small table of ours without the patient's lines."""
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if patient not in line]
+    lines = path.read_bytes().splitlines(keepends=True)  # people may have saved it in another character set
+    kept = [line for line in lines if patient.encode() not in line]
     if len(kept) < len(lines):
         done.removed["line", path.name] += len(lines) - len(kept)
         if not done.dry_run:
-            write_text(path, "\n".join(kept) + "\n", mode=0o600)
+            write_bytes(path, b"".join(kept), mode=0o600)
 
 
 def _left_in_source(loaded: Loaded, cohort: str, patient: str, done: Pruned) -> None:

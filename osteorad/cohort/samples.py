@@ -72,7 +72,7 @@ def make_samples(
     flow = Flow()
     patients = _patients(tables.patients, flow)
     within_cohort = len(flow.losses)
-    found = FeatureRows(tables.features, recipe, recipe.mask_set)
+    found = FeatureRows(tables.features, recipe, recipe.mask_set, tables.reasons)
     days = session_days(tables.series, tables.clinical)
     sessions = sessions_of(tables.series, patients, recipe, settings.image_window_days, days, flow)
     candidates = instances_of(found, patients, sessions, recipe, flow)

@@ -18,7 +18,7 @@ PATIENTS = _schema(
     images=BOOL,
     in_table=BOOL,
     sessions=INT,
-    state=TEXT,  # used | quarantined | excluded | withdrawn
+    state=TEXT,  # used | quarantined | excluded | rejected | withdrawn
     reason=TEXT,
     age_years=REAL,
     sex=TEXT,
@@ -95,7 +95,7 @@ REASONS = _schema(
     lesion=INT,
     mask_set=TEXT,
     feature_class=TEXT,  # all | shape | firstorder | glcm | ... | suv; texture: the five texture classes
-    kind=TEXT,  # missing | flag
+    kind=TEXT,  # missing | flag | rejected: a reader's verdict, and the row is not in the table
     reason=TEXT,
     detail=TEXT,
 )

@@ -13,6 +13,7 @@ from osteorad.reporting import cohort_tables as tables
 from osteorad.reporting import flow_data, table_cohort
 from osteorad.reporting import report as doc
 from osteorad.reporting.render import render_page
+from osteorad.reporting.review_part import review_section
 from osteorad.reporting.settings_part import provenance_section, settings_section
 from osteorad.reporting.wording import percent, tidy
 
@@ -35,12 +36,13 @@ def write_cohort_page(
     out_html: Path,
     out_json: Path,
     out_csv: Path,
+    review: Path | None = None,
 ) -> None:
     """Write report.html (under 3 MB for 40 patients), report.json and lesions.csv of a cohort.
 
     features, reasons : collected tables of the preset `lesion-table`, or those of a feature table.
     flow : JSON {"stages": [...]} as in an analysis, or None, then the flow is counted from the tables.
-    thumbs : the patients' JSON of `draw_patient`.
+    thumbs : the patients' JSON of `draw_patient`. review : review.json, where there are images to judge.
     settings : cutoff, citation, source, privacy (sentences), max_quarantined, versions, hashes, and under `settings`
     whatever else was configured.
     """
@@ -75,6 +77,7 @@ def write_cohort_page(
                     parts.lesion_section(lesions, Path(out_csv).name),
                 ]
             ),
+            *([review_section(read_json(review)["numbers"], "review.html")] if review is not None else []),
             parts.aside_section(aside, people),
             settings_section(settings.get("settings", {}), settings),
             provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),

@@ -9,6 +9,7 @@ from pathlib import Path
 from osteorad.cohort.config import Cohort
 from osteorad.cohort.load import CONFIG, Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, read_key
+from osteorad.cohort.review import FILE as REVIEW
 from osteorad.cohort.tables import read_table
 from osteorad.errors import UserError
 from osteorad.verify.originals import ExportReader, add_table, quiet_pydicom
@@ -96,6 +97,9 @@ def _of_cohort(loaded: Loaded, name: str, cohort: Cohort) -> tuple[Values, str, 
         patient = table.columns.get("patient", "patient")
         add_table(collector, read_table(path), kept=names, patient=patient, pseudonym_of=pseudonym_of)
         paths.append(path)
+    if (review := loaded.private(name) / REVIEW).is_file():
+        for row in read_table(review).rows:
+            collector.name(f"{REVIEW} reader", row.cells.get("reader", ""))
     return collector.finish(), told, paths
 
 

@@ -12,6 +12,7 @@ from osteorad import reasons
 from osteorad.files import read_json, read_parquet, write_json, write_parquet
 
 COHORT = "results/cohorts/small"
+BY_READER = "rejected_by_reader"
 
 
 def lost(run: Path, cohort: Path) -> list[str]:
@@ -32,7 +33,8 @@ def lost(run: Path, cohort: Path) -> list[str]:
     series = read_parquet(cohort / "series.parquet").to_pylist()
     if kept != sum(row["files"] for row in series):
         problems.append(f"series: {kept} files kept, {sum(row['files'] for row in series)} in series")
-    used = sum(row["state"] == "used" and row["kind"] == "image" for row in series)
+    # an image that a reader rejected was made all the same
+    used = sum(row["kind"] == "image" and (row["state"] == "used" or row["reason"] == BY_READER) for row in series)
     images = sum(len(read_json(p)["images"]) for p in cohort.glob("images/*/images.json"))
     if used != images:
         problems.append(f"images: {used} series used, {images} images")

@@ -13,6 +13,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
+from osteorad.cohort.review import COLUMNS
+from osteorad.cohort.verdicts import mask_item
+from osteorad.files import read_json
 from tests.workflow.hospital import PATIENTS, pseudonym
 from tests.workflow.snake import copied_clone, planned, snakemake
 
@@ -35,7 +38,7 @@ TABLES: Jobs = {"import_clinical": 1, "import_lesions": 1}
 def from_masks(patients: int) -> Jobs:
     """Masks of some patients are drawn anew."""
     each = {"draw_masks": patients, "build_grid": patients, "draw_patient": patients}
-    return {**each, "extract_features": 2 * patients, "import_lesions": 1, **FEATURES}
+    return {**each, "extract_features": 2 * patients, "import_lesions": 1, "review_cohort": 1, **FEATURES}
 
 
 def from_source(patients: int) -> Jobs:
@@ -189,6 +192,18 @@ def corrected_mask(bench: Bench) -> None:
     shutil.copyfile(drawn, bench.keep(path))
 
 
+def verdict(said: str) -> Callable[[Bench], None]:
+    """A line of a reader on a lesion of patient 3."""
+
+    def write(bench: Bench) -> None:
+        masks = read_json(bench.folder / COHORT / f"masks/manual/{pseudonym(3)}/masks.json")["masks"]
+        item = next(mask_item("manual", mask) for mask in masks if mask["roi"] == "lesion")
+        lines = ["\t".join(COLUMNS), "\t".join([pseudonym(3), item, said, "Dr. Example", "blurred"]), ""]
+        (bench.folder / "private/breast/review.tsv").write_text("\n".join(lines))
+
+    return write
+
+
 def clinical_changed(bench: Bench) -> None:
     bench.text(bench.folder / "clinical.tsv", "\tluminal B\t", "\tluminal A\t")
 
@@ -246,7 +261,9 @@ CASES: dict[str, tuple[Callable[[Bench], None], Jobs]] = {
     "a patient added": (patient_added, from_source(1)),
     "an earlier session added": (earlier_session, from_source(1)),
     "a patient excluded": (excluded, COLLECTED),
-    "a patient withdrawn": (withdrawn, {"publish_unplaced": 1, **TABLES, **FEATURES}),
+    "a patient withdrawn": (withdrawn, {"publish_unplaced": 1, "review_cohort": 1, **TABLES, **FEATURES}),
+    "a mask rejected by a reader": (verdict("rejected"), {"review_cohort": 1, **FEATURES}),
+    "a mask accepted by a reader": (verdict("accepted"), {"review_cohort": 1, "report_cohort": 1, "write_index": 1}),
     "a corrected mask": (corrected_mask, from_masks(1)),
     "the clinical table changed": (clinical_changed, {"import_clinical": 1, **COLLECTED}),
     "a new ROI pattern": (

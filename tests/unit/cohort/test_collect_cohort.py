@@ -35,7 +35,11 @@ def series(name: str, files: int, *, state="used", code="", kind="image", image=
 
 
 def image(name: str) -> dict:
-    return {"image": name, "session": "s1", "facts": {"age_years": 61, "sex": "F"}}
+    return {"image": name, "session": "s1", "sha256": "0" * 64, "facts": {"age_years": 61, "sex": "F"}}
+
+
+def mask(roi: str, on: str = "ct") -> dict:
+    return {"session": "s1", "image": on, "roi": roi, "lesion": 1, "sha256": "a" * 64}
 
 
 def file(name: str, number: int) -> dict:
@@ -68,7 +72,7 @@ def manifests() -> dict[str, list[dict]]:
              "set_aside": [aside("series", "ebad", "missing_slices", 4)]},
         ],
         "masks": [
-            {"patient": "a", "set": "manual", "rois_in": 3, "masks": [{"roi": "marrow"}, {"roi": "lesion"}],
+            {"patient": "a", "set": "manual", "rois_in": 3, "masks": [mask("marrow"), mask("lesion")],
              "series": [rt],
              "set_aside": [aside("masks", "roi-1", "roi_unmatched"), aside("masks", "x", "contour_gap")]},
             {"patient": "b", "set": "manual", "rois_in": 0, "masks": [], "series": [], "set_aside": []},
@@ -77,7 +81,7 @@ def manifests() -> dict[str, list[dict]]:
 
 
 def collect(
-    folder: Path, manifests: dict[str, list[dict]], *, clinical=None, exclude=None, patients=("a", "b")
+    folder: Path, manifests: dict[str, list[dict]], *, clinical=None, exclude=None, patients=("a", "b"), rejected=None
 ) -> dict:
     paths: dict[str, list[Path]] = {}
     for group, items in manifests.items():
@@ -95,6 +99,7 @@ def collect(
         masks=paths["masks"],
         clinical=None if clinical is None else folder / "clinical.parquet",
         exclude=exclude or {},
+        rejected=rejected,
         out_patients=out["patients"],
         out_series=out["series"],
         out_quarantine=out["quarantine"],
@@ -235,6 +240,68 @@ def test_a_patient_without_ct_is_quarantined(tmp_path, manifests):
     manifests["images"][0]["series"][0].update(state="quarantined", reason="hu_out_of_range", image="")
     rows = {r["patient"]: (r["state"], r["reason"]) for r in collect(tmp_path, manifests)["patients"]}
     assert rows["a"] == ("quarantined", "no_usable_ct")
+
+
+BY_READER = {"reason": "rejected_by_reader", "kind": "rejected"}
+
+
+def by_reader(collected: dict) -> list[tuple]:
+    rows = [row for row in collected["quarantine"] if row["reason"] == "rejected_by_reader"]
+    assert {row["kind"] for row in rows} <= {"rejected"}
+    return [(row["stage"], row["item"], row["count"], row["detail"]) for row in rows]
+
+
+def reject(*items: str) -> dict:
+    return {"a": dict.fromkeys(items, "rejected")}
+
+
+def test_a_rejected_mask_leaves_with_its_reason(tmp_path, manifests):
+    collected = collect(tmp_path, manifests, rejected=reject("manual/s1/ct/lesion-1"))
+    masks = collected["flow"]["masks"]
+    assert (masks["in"], masks["used"]) == (3, 1)
+    assert {**BY_READER, "count": 1} in masks["set_aside"]
+    assert by_reader(collected) == [("masks", "manual/s1/ct/lesion-1", 1, "")]
+    assert collected["patients"][0]["state"] == "used"
+
+
+def test_a_verdict_on_an_earlier_version_does_nothing(tmp_path, manifests):
+    collect(tmp_path / "one", manifests)
+    collect(tmp_path / "two", manifests, rejected=reject(f"manual/s1/ct/lesion-1@{'b' * 8}", "s1/ct-2"))
+    for name in ("patients.parquet", "series.parquet", "quarantine.parquet", "flow.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_rejected_image_leaves_with_its_masks(tmp_path, manifests):
+    manifests["masks"][0]["masks"].append(mask("lesion", "pet"))
+    manifests["masks"][0]["rois_in"] = 4
+    collected = collect(tmp_path, manifests, rejected=reject("s1/pet"))
+    assert by_reader(collected) == [
+        ("series", "epet", 2, "image pet"),
+        ("masks", "manual/s1/pet/lesion-1", 1, "with its image"),
+    ]
+    row = next(row for row in collected["series"] if row["series"] == "epet")
+    assert (row["state"], row["reason"], row["image"]) == ("rejected", "rejected_by_reader", "")
+    flow = {name: (stage["in"], stage["used"]) for name, stage in collected["flow"].items()}
+    assert (flow["series"], flow["images"], flow["masks"]) == ((5, 2), (1, 1), (4, 2))
+    assert {**BY_READER, "count": 1} in collected["flow"]["series"]["set_aside"]
+    assert collected["patients"][0]["state"] == "used"
+
+
+@pytest.mark.parametrize("items", [("s1/ct",), ("s1/ct", "s1/pet")])
+def test_a_patient_whose_ct_was_rejected_leaves_with_that_reason(tmp_path, manifests, items):
+    collected = collect(tmp_path, manifests, rejected=reject(*items))
+    person = collected["patients"][0]
+    assert (person["state"], person["reason"], person["images"]) == ("rejected", "rejected_by_reader", True)
+    assert person["sessions"] == 2 - len(items)
+    assert {**BY_READER, "count": 1} in collected["flow"]["patients"]["set_aside"]
+    assert ("patients", "a", 1, "") in by_reader(collected)
+
+
+def test_a_patient_without_usable_ct_is_not_said_to_be_rejected(tmp_path, manifests):
+    manifests["images"][0]["images"] = [image("pet")]
+    manifests["images"][0]["series"][0].update(state="quarantined", reason="hu_out_of_range", image="")
+    person = collect(tmp_path, manifests, rejected=reject("s1/pet"))["patients"][0]
+    assert (person["state"], person["reason"]) == ("quarantined", "no_usable_ct")
 
 
 def test_order_of_manifests_does_not_matter(tmp_path, manifests):

@@ -10,7 +10,7 @@ import pytest
 
 from osteorad.cohort.config import Analysis
 from osteorad.cohort.samples import NO_CLINICAL, make_samples
-from osteorad.cohort.schemas import LESIONS, SAMPLES
+from osteorad.cohort.schemas import FEATURES, LESIONS, SAMPLES
 from osteorad.errors import AnalysisRefused
 
 from .sample_tables import NAMES, Cohort, losses, make, patients, recipe
@@ -49,6 +49,17 @@ def test_every_lesion_has_its_own_outcome_place_and_kind():
         "clinical.age_years", "clinical.er", "lesion.location", "lesion.type", *(f"ct.{n}" for n in NAMES[:2]),
     ]  # fmt: skip
     assert made.flow["used"] == {"patients": 8, "samples": 16, "events": 8, "non_events": 8}
+
+
+def test_a_rejected_lesion_brings_no_outcome():
+    cohort = with_lesions()
+    gone = next(row for row in cohort.features if (row["patient"], row["lesion"]) == ("p00", 1))
+    cohort.features.remove(gone)
+    keys = {name: gone[name] for name in FEATURES.names}
+    cohort.reasons.append({**keys, "feature_class": "all", "kind": "rejected", "reason": "rejected_by_reader"})
+    made = make(cohort, **LESION)
+    assert losses(made) == {"rejected_by_reader": ["p00"]}
+    assert made.flow["used"] == {"patients": 8, "samples": 15, "events": 7, "non_events": 8}
 
 
 def test_lesions_without_row_or_outcome_are_set_aside():

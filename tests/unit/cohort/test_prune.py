@@ -73,6 +73,13 @@ def naming(folder: Path, patient: str) -> set[str]:
     return found | {p.name for p in records if patient.encode() in base64.urlsafe_b64decode(p.name)}
 
 
+def test_verdicts_on_who_withdrew_go_in_any_character_set(loaded):
+    path = loaded.workdir / "private/real/review.tsv"
+    path.write_bytes("".join(f"{p}\ts0a1b2c3d/ct\trejected\tMüller\r\n" for p in (GONE, OTHER)).encode("latin-1"))
+    prune(loaded, GONE, BOTH)
+    assert path.read_bytes() == f"{OTHER}\ts0a1b2c3d/ct\trejected\tMüller\r\n".encode("latin-1")
+
+
 def test_no_file_names_who_withdrew(loaded):
     assert naming(loaded.workdir, GONE)
     prune(loaded, GONE, BOTH)

@@ -61,6 +61,73 @@ def test_each_loss_has_its_reason_and_its_stage():
     assert set(made.table["patient"].to_pylist()) == set(patients(24)) - {f"p0{at}" for at in range(7)}
 
 
+def reject(cohort, patient, lesion=1, *, image="ct", session="s1", roi="marrow", mask_set="manual"):
+    """A row that a reader's verdict took out of the feature table."""
+    keys = {"cohort": "c", "patient": patient, "session": session, "image": image, "roi": roi, "lesion": lesion}
+    same = {**keys, "mask_set": mask_set}
+    cohort.features = [row for row in cohort.features if {name: row[name] for name in same} != same]
+    cohort.reasons.append({**same, "feature_class": "all", "kind": "rejected", "reason": "rejected_by_reader"})
+
+
+def test_a_patient_whose_roi_was_rejected_is_not_said_to_lack_it():
+    cohort = Cohort(24)
+    reject(cohort, "p00")
+    cohort.drop("features", "p01")
+    reject(cohort, "p02", roi="lesion")  # another ROI than the recipe's
+    reject(cohort, "p03", mask_set="reader2")
+    made = make(cohort)
+    assert losses(made) == {"rejected_by_reader": ["p00"], "roi_absent": ["p01"]}
+    aside = {row["patient"]: (row["item"], row["kind"]) for row in made.set_aside.to_pylist()}
+    assert aside["p00"] == ("marrow", "rejected")
+    assert made.table.num_rows == 22
+
+
+def test_of_several_instances_the_rejected_one_is_a_loss_of_its_own():
+    cohort = Cohort()
+    cohort.features += [cohort.feature("p00", "s1", "ct", lesion=lesion, value=float(lesion)) for lesion in (2, 3)]
+    reject(cohort, "p00")
+    made = make(cohort)
+    assert losses(made) == {"rejected_by_reader": ["p00"], "roi_not_first": ["p00"]}
+    assert (made.table["lesion"][0].as_py(), made.table["ct.original_firstorder_Mean"][0].as_py()) == (2, 2.0)
+    lesions = make(cohort, unit="lesion")
+    assert losses(lesions) == {"rejected_by_reader": ["p00"]}
+    assert [row["item"] for row in lesions.set_aside.to_pylist()] == ["marrow-1"]
+    assert lesions.table.num_rows == 21
+
+
+def test_an_instance_rejected_on_one_image_of_the_recipe_is_rejected():
+    cohort = Cohort()
+    cohort.features += [cohort.feature(p, "s1", "pet", value=4.0) for p in patients()]
+    reject(cohort, "p00", image="pet")
+    assert losses(make(cohort)) == {}
+    assert losses(make(cohort, images=["ct", "pet"])) == {"rejected_by_reader": ["p00"]}
+
+
+def test_a_roi_on_a_rejected_session_does_not_count_as_never_drawn():
+    """The session's only image was rejected: the later one is the first now, and nothing was drawn on it."""
+    cohort = Cohort()
+    cohort.series.append(cohort.image("p00", "s2", 1))
+    cohort.row("series", "p00").update(state="rejected", reason="rejected_by_reader")
+    reject(cohort, "p00")
+    assert losses(make(cohort)) == {"rejected_by_reader": ["p00"]}
+
+
+def test_a_roi_rejected_in_a_session_that_is_not_asked_is_absent():
+    cohort = Cohort()
+    cohort.series.append(cohort.image("p00", "s2", 1))
+    reject(cohort, "p00")
+    assert losses(make(cohort, session="last")) == {"session_not_asked": ["p00"], "roi_absent": ["p00"]}
+
+
+def test_a_rejected_patient_leaves_by_that_and_is_not_quarantined():
+    cohort = Cohort(24)
+    for patient in patients()[:6]:
+        cohort.row("patients", patient).update(state="rejected", reason="rejected_by_reader")
+    made = make(cohort)
+    assert losses(made) == {"rejected_by_reader": patients()[:6]}
+    assert made.flow["quarantined"]["patients"] == 0
+
+
 def test_a_few_missing_features_stay_missing():
     cohort = Cohort()
     cohort.row("features", "p00")["original_firstorder_Mean"] = np.nan

@@ -36,6 +36,78 @@ def together(tables, reasons, folder):
     return read_parquet(folder / "features.parquet"), read_parquet(folder / "reasons.parquet")
 
 
+def manifests(tmp_path, patient=PATIENTS[0]):
+    root = tmp_path / "cohort"
+    return {
+        "images": [root / "images" / patient / "images.json"],
+        "masks": [root / "masks/manual" / patient / "masks.json"],
+    }
+
+
+def rejected_rows(parts, tmp_path, *items):
+    """(image, roi, lesion) of the rows that leave when a reader rejects these of the first patient."""
+    out = tmp_path / "out"
+    before, told = together(*parts, out)
+    verdicts = {PATIENTS[0]: dict.fromkeys(items, "rejected")}
+    collect(*parts, out / "features.parquet", out / "reasons.parquet", **manifests(tmp_path), rejected=verdicts)
+    after, why = (read_parquet(out / f"{name}.parquet") for name in ("features", "reasons"))
+    names = list(schemas.FEATURE_KEYS)
+    rows, left = ({tuple(row.values()) for row in table.select(names).to_pylist()} for table in (before, after))
+    gone = {tuple(row[name] for name in names) for row in why.to_pylist() if row["reason"] == "rejected_by_reader"}
+    assert left | gone == rows
+    assert not left & gone
+    assert {row["kind"] for row in why.to_pylist() if row["reason"] == "rejected_by_reader"} <= {"rejected"}
+    kept = [row for row in told.to_pylist() if tuple(row[name] for name in names) not in gone]
+    assert [row for row in why.to_pylist() if row["reason"] != "rejected_by_reader"] == kept
+    assert {key[1] for key in gone} <= {PATIENTS[0]}
+    return {(key[3], key[4], key[5]) for key in gone}
+
+
+@pytest.mark.parametrize(
+    ("item", "rows"),
+    [
+        ("manual/s01/ct/marrow-1", {("ct", "marrow", 1)}),
+        ("manual/s01/pet/lesion-1", {("pet", "lesion", 1)}),
+        # the PET row only said that lesion 2 was not drawn there
+        ("manual/s01/ct/lesion-2", {("ct", "lesion", 2), ("pet", "lesion", 2)}),
+        ("s01/pet", {("pet", "lesion", 1), ("pet", "lesion", 2), ("pet", "marrow", 1)}),
+        ("s01/ct", {("ct", "lesion", 1), ("ct", "lesion", 2), ("ct", "marrow", 1), ("pet", "lesion", 2)}),
+        ("reader2/s01/ct/marrow-1", set()),
+        ("manual/s01/ct/marrow-1@00000000", set()),
+    ],
+)
+def test_rows_of_rejected_things_leave_with_a_reason(parts, tmp_path, item, rows):
+    assert rejected_rows(parts, tmp_path, item) == rows
+
+
+def test_a_lesion_rejected_on_every_image_leaves(parts, tmp_path):
+    found = rejected_rows(parts, tmp_path, "manual/s01/ct/lesion-1", "manual/s01/pet/lesion-1")
+    assert found == {("ct", "lesion", 1), ("pet", "lesion", 1)}
+
+
+@pytest.mark.parametrize(
+    ("item", "leaves"),
+    [
+        ("manual/s01/ct/lesion-1", {1}),
+        ("manual/s01/pet/lesion-1", set()),
+        ("s01/ct", {1, 2}),
+        ("s01/pet", {1, 2}),
+    ],
+)
+def test_a_fused_image_leaves_with_what_it_is_made_of(parts, tmp_path, item, leaves):
+    """Of a table with fused rows alone: image and contour of the CT, and the PET, are known from the manifests."""
+    for path in parts[0]:
+        table = read_parquet(path)
+        fused = table.filter([image == "ct" for image in table["image"].to_pylist()])
+        renamed = fused.set_column(3, fused.schema.field(3), [["fused"] * fused.num_rows])
+        write_parquet(path, renamed.replace_schema_metadata(table.schema.metadata))
+    for path in parts[1]:
+        write_parquet(path, schemas.REASONS.empty_table())
+    found = rejected_rows(parts, tmp_path, item)
+    assert {lesion for _, roi, lesion in found if roi == "lesion"} == leaves
+    assert {image for image, _, _ in found} <= {"fused"}
+
+
 def test_rows_of_all_patients_are_there_and_sorted(parts, tmp_path):
     table, reasons = together(*parts, tmp_path)
     keys = [tuple(row.values()) for row in table.select(list(schemas.FEATURE_KEYS)).to_pylist()]

@@ -52,6 +52,15 @@ def test_clean_folder(folder, capsys):
     assert "left out: export" in printed.out
 
 
+def test_readers_of_the_review_are_looked_for(folder, capsys):
+    (folder / "results/a.log").write_text("rejected by Wendrovich")
+    assert verify(folder) == 0
+    (folder / "private/c").mkdir(parents=True, exist_ok=True)
+    (folder / "private/c/review.tsv").write_text("patient\titem\tverdict\treader\np0\ts/ct\trejected\tDr. Wendrovich\n")
+    assert verify(folder) == 1
+    assert "HIT: results/a.log [text]: review.tsv reader #" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("word", [NAME, "ZQ-4711-8", "LTR88231"])
 def test_hits_end_with_1_and_show_no_value(folder, capsys, word):
     (folder / "results/a.log").write_text(f"seen {word}")
