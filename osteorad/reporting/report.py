@@ -115,6 +115,11 @@ def links(items: Sequence[tuple[str, str]]) -> Part:
     return {"kind": "links", "items": [{"text": text, "href": href} for text, href in items]}
 
 
+def fold(title: str, names: Sequence[str]) -> Part:
+    """Names that a reader opens, such as pseudonyms; the title counts them."""
+    return {"kind": "fold", "title": title, "names": list(names)}
+
+
 def report(
     kind: str,
     name: str,
@@ -128,8 +133,12 @@ def report(
     numbers: Mapping[str, Any] | None = None,
     foot: str = "",
     up: Mapping[str, str] | None = None,
+    also: Sequence[tuple[str, str]] = (),
 ) -> Report:
-    """A whole page, with figures and tables numbered in reading order."""
+    """A whole page, with figures and tables numbered in reading order.
+
+    up : the page above. also : pages beside this one, text and relative path.
+    """
     whole: Report = {
         "schema": 1,
         "kind": kind,
@@ -142,6 +151,7 @@ def report(
         "numbers": dict(numbers or {}),
         "foot": foot,
         "up": dict(up or {}),
+        "also": [{"text": text, "href": href} for text, href in also],
         "sections": list(sections),
     }
     _number(whole)
