@@ -74,6 +74,8 @@ rule report_cohort:
         page=f"{COHORT}/report.html",
         numbers=f"{COHORT}/report.json",
         lesions=f"{COHORT}/lesions.csv",
+        parts=directory(f"{COHORT}/parts"),
+        manifest=f"{COHORT}/parts/parts.json",
     log:
         "logs/report_cohort/{cohort}.log",
     benchmark:

@@ -326,6 +326,7 @@ class Plan:
         reports = [*self.cohort_reports(), *self.analysis_reports()]
         wanted = ["results/index.html", *reports, *(f"{name.removesuffix('.json')}.html" for name in reports)]
         for cohort in self.loaded.targets[0]:
+            wanted.append(f"results/cohorts/{cohort}/parts/parts.json")
             if (self.loaded.workdir / f"results/cohorts/{cohort}").exists():
                 wanted += [
                     p for p in self._manifests(cohort, patients[cohort]) if not Path(self.loaded.workdir, p).exists()

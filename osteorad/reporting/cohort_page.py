@@ -8,12 +8,13 @@ from typing import Any
 
 from osteorad.cohort.config import TABLE
 from osteorad.files import read_json, read_parquet, write_csv, write_json, write_text
+from osteorad.reporting import cohort_parts, flow_data, table_cohort
 from osteorad.reporting import cohort_sections as parts
 from osteorad.reporting import cohort_tables as tables
-from osteorad.reporting import flow_data, table_cohort
 from osteorad.reporting import report as doc
+from osteorad.reporting.cohort_parts import OfPatients
 from osteorad.reporting.render import render_page
-from osteorad.reporting.settings_part import provenance_section, settings_section
+from osteorad.reporting.settings_part import HISTORY, provenance_section, settings_section
 from osteorad.reporting.wording import percent, tidy
 
 LEAST_REFUSED = 5
@@ -35,8 +36,9 @@ def write_cohort_page(
     out_html: Path,
     out_json: Path,
     out_csv: Path,
+    out_parts: Path,
 ) -> None:
-    """Write report.html (under 3 MB for 40 patients), report.json and lesions.csv of a cohort.
+    """Write report.html (under 3 MB for 40 patients), report.json, lesions.csv and the folder of parts of a cohort.
 
     features, reasons : collected tables of the preset `lesion-table`, or those of a feature table.
     flow : JSON {"stages": [...]} as in an analysis, or None, then the flow is counted from the tables.
@@ -57,10 +59,13 @@ def write_cohort_page(
     listed = tabs["series"].to_pylist()
     aside = tabs["quarantine"].to_pylist()
     state = _state(people, listed, settings)
+    shown = OfPatients(people=people, series=listed, lesions=lesions, aside=aside, pages=pages, pixels=pixels)
+    groups = [] if is_table else cohort_parts.divided(shown.patients)
+    title = title or f"Cohort {cohort}"
     whole = doc.report(
         "cohort",
         cohort,
-        title or f"Cohort {cohort}",
+        title,
         subtitle=_subtitle(cohort, state, settings),
         state=parts.state_line(state),
         sections=[
@@ -69,13 +74,9 @@ def write_cohort_page(
             *(
                 [table_cohort.feature_section(feature_table, reason_table.to_pylist())]
                 if is_table
-                else [
-                    parts.acquisition(listed, state),
-                    parts.contours(pages, pixels),
-                    parts.lesion_section(lesions, Path(out_csv).name),
-                ]
+                else _image_sections(shown, state, Path(out_csv).name, groups)
             ),
-            parts.aside_section(aside, people),
+            parts.aside_section(aside, people, [parts.aside_table(_lines_here(aside, groups))]),
             settings_section(settings.get("settings", {}), settings),
             provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),
         ],
@@ -83,11 +84,35 @@ def write_cohort_page(
         numbers=state,
         foot=str(settings.get("privacy", "")),
         up={"text": "All reports", "href": "../../index.html"},
+        also=[HISTORY],
     )
     page = tidy(whole)
+    cohort_parts.write_parts(out_parts, cohort, title, groups, shown)
     write_text(out_html, render_page(page, pixels))
     write_csv(out_csv, *_csv(lesions))
     write_json(out_json, page)
+
+
+def _image_sections(
+    shown: OfPatients, state: Mapping[str, Any], csv_name: str, groups: Sequence[Sequence[str]]
+) -> list[doc.Section]:
+    """Acquisition, contours and regions of all patients, or where the pages of each group have them."""
+    if groups:
+        return [
+            cohort_parts.where_section(groups, shown),
+            parts.acquisition(shown.series, state, []),
+            parts.lesion_section(shown.lesions, csv_name, []),
+        ]
+    return [
+        parts.acquisition(shown.series, state, [parts.chosen_table(shown.series)]),
+        parts.contours(shown.pages, shown.pixels),
+        parts.lesion_section(shown.lesions, csv_name, [parts.lesion_table(shown.lesions)]),
+    ]
+
+
+def _lines_here(aside: Rows, groups: Sequence[Sequence[str]]) -> Rows:
+    """Lines of this page: all, or those of no patient where the others stand on pages of their own."""
+    return [row for row in aside if not row["patient"]] if groups else aside
 
 
 def _whole_series(series: Rows) -> set[tuple[str, str]]:
