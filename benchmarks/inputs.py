@@ -25,6 +25,7 @@ class Sizes:
     slice_mm: float
     export_copies: int  # of the CT series in the export that is indexed
     cohort: int  # patients of the dry run
+    page_patients: int  # of the cohort page
     table: tuple[int, int]  # patients and features of the modelling table
     wide: tuple[int, int]  # the same of the wide one
     trees: int  # of a forest
@@ -38,6 +39,7 @@ NORMAL = Sizes(
     slice_mm=1.0,
     export_copies=10,
     cohort=2000,
+    page_patients=500,
     table=(312, 2500),
     wide=(1000, 20_000),
     trees=100,
@@ -50,6 +52,7 @@ TINY = Sizes(
     slice_mm=2.7,
     export_copies=2,
     cohort=12,
+    page_patients=110,
     table=(40, 40),
     wide=(40, 200),
     trees=5,
@@ -140,6 +143,11 @@ class Inputs:
             task("masks", self.output("masks"), **arguments, images=out / "images/images.json", out=out / "masks")
 
         return self._once("volumes", make)
+
+    def cohort_inputs(self) -> Path:
+        """Folder with what the page of a large cohort is made from."""
+        output, patients = self.output("cohort"), self.sizes.page_patients
+        return self._once("cohort", lambda out: task("write_cohort_inputs", output, patients=patients, out=out))
 
     def wide_table(self) -> Path:
         """Folder with a wide feature table in single precision."""
