@@ -7,7 +7,6 @@ is that at which the text was written. A file's own time may be lost by copying,
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from osteorad.files import write_bytes, write_text_if_changed
@@ -34,15 +33,6 @@ def text_at(path: str | Path, time_ns: int) -> str | None:
         return path.read_text(encoding="utf-8")
     earlier = [time for time in _times(path) if time <= time_ns]
     return (_folder(path) / f"{earlier[-1]}{path.suffix}").read_text(encoding="utf-8") if earlier else None
-
-
-def texts_of(path: str | Path) -> Iterator[str]:
-    """What a file says, and what it said before, newest first; nothing where it is gone."""
-    path = Path(path)
-    if path.exists():
-        yield path.read_text(encoding="utf-8")
-    for time in reversed(_times(path)):
-        yield (_folder(path) / f"{time}{path.suffix}").read_text(encoding="utf-8")
 
 
 def remove_with_past(path: str | Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from osteorad.cohort.why import key_changes
 from osteorad.files import read_json
-from osteorad.past import texts_of
+from osteorad.past import FOLDER
 from osteorad.provenance import digest, sha256_file
 from osteorad.reporting.verdicts import verdict
 
@@ -189,10 +189,17 @@ def _key_changes(path: str, old: str | None, new: str | None, folder: Path) -> I
         return
     if digest(new, DIGITS) == old:
         return
-    before = next((text for text in texts_of(folder / path) if digest(text, DIGITS) == old), None)
+    before = next((text for text in _texts_of(folder / path) if digest(text, DIGITS) == old), None)
     if before is None:
         yield "step", "changed; what it said before is not kept"
         return
     for sentence in key_changes(json.loads(before), json.loads(new)):
         kind = next((kind for kind in ("setting", "code", "data") if sentence.startswith(f"{kind} ")), "version")
         yield kind, sentence.removeprefix("setting ").removeprefix(f"{kind} changed: ")
+
+
+def _texts_of(path: Path) -> Iterator[str]:
+    """What a key says, and all that it said before."""
+    for each in (path, *sorted((path.parent / FOLDER / path.stem).glob(f"*{path.suffix}"), reverse=True)):
+        if each.exists():
+            yield each.read_text(encoding="utf-8")

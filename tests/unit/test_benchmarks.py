@@ -116,7 +116,7 @@ def test_browser_answers_are_told_from_its_events():
     messages = [{"method": "Page.other"}, {"id": 1, "result": {"a": 1}}, loaded, {"id": 2, "error": {"message": "no"}}]
     ask = _asker(sent.append, iter(messages))
     assert ask("Page.navigate", {"url": "x"}, "s", until="Page.loadEventFired") == {"a": 1}
-    with pytest.raises(ValueError, match="Browser.close: no"):
+    with pytest.raises(ValueError, match=r"Browser\.close: no"):
         ask("Browser.close", {})
     assert [json.loads(raw.rstrip(b"\0"))["id"] for raw in sent] == [1, 2]
     with pytest.raises(ConnectionError):
