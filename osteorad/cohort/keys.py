@@ -191,6 +191,7 @@ RULES: dict[str, Key] = {
     "collect_cohort": Key("cohort", _cohort("exclude", "modalities")),
     "draw_patient": Key("cohort", lambda s: None, TEMPLATES),
     "report_cohort": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), TEMPLATES),
+    "report_privacy": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), (*DICOM_DATA, *TEMPLATES)),
     "make_samples": Key("analysis", _samples),
     "make_splits": Key("analysis", _splits),
     "fit_models": Key("analysis", lambda s: s.recipes[s.analysis].model_dump(mode="json")),

@@ -84,7 +84,7 @@ def write_cohort_page(
         numbers=state,
         foot=str(settings.get("privacy", "")),
         up={"text": "All reports", "href": "../../index.html"},
-        also=[HISTORY],
+        also=[HISTORY, *([] if is_table else [("Privacy", "privacy.html")])],
     )
     page = tidy(whole)
     cohort_parts.write_parts(out_parts, cohort, title, groups, shown)

@@ -10,6 +10,8 @@ from osteorad.reporting.comparisons import axis_of
 from osteorad.reporting.history import NAME, Line, Runs
 from osteorad.reporting.wording import count, listed, none_of, plural, real, tidy
 
+NO_BREAK, HYPHEN = "\u00a0", "\u2011"  # a day stays on one line
+SHORT = 8  # digits of a hash on the page
 MOST_RUNS = 100  # on the page; the file holds all
 NOUNS = {"cohort": "cohort", "analysis": "analysis"}
 
@@ -29,7 +31,7 @@ def history_report(kind: str, name: str, title: str, runs: Runs) -> doc.Report:
             _list_section(runs),
         ],
         chips=[
-            {"text": f"{len(runs.problems)} doubts about the list", "tone": "bad"}
+            {"text": f"{plural(len(runs.problems), 'doubt')} about the list", "tone": "bad"}
             if runs.problems
             else {"text": "The list is whole as far as it can be told", "tone": "ok"}
         ],
@@ -66,20 +68,18 @@ def _runs_section(kind: str, runs: Runs, shown: Sequence[Line]) -> doc.Section:
         parts.append(_forest(shown))
     rows = [
         {
-            "run": line["run"],
-            "time": line["time"],
+            "run": f"{line['run']}: {line['time']}".replace(" ", NO_BREAK).replace("-", HYPHEN),
             "n": line["n"],
             "samples": line["samples"],
             "came_out": line["state"],
             "verdict": line["verdict"],
-            "settings": line["settings"],
-            "code": line["code"],
+            "settings": line["settings"][:SHORT],
+            "code": line["code"][:SHORT],
         }
         for line in shown
     ]
     columns = [
-        doc.column("run", "Run", "count"),
-        doc.column("time", "Day and time", note="UTC"),
+        doc.column("run", "Run", note="day and time, UTC"),
         doc.column("n", "Patients", "count"),
         *([doc.column("samples", "Samples", "count")] if kind == "analysis" else []),
         doc.column("came_out", "What came out", "words"),
@@ -133,7 +133,7 @@ def _changes_section(runs: Runs, shown: Sequence[Line]) -> doc.Section:
         kinds = dict.fromkeys(row["kind"] for row in _change_rows(last))
         sentence = f"Since run {last['run'] - 1}: {listed(list(kinds)) or 'only report.json differs'} changed."
     columns = [
-        doc.column("run", "Run", "count"),
+        doc.column("run", "Run"),
         doc.column("kind", "Changed"),
         doc.column("what", "What, old and new", "words"),
         doc.column("rules", "Used by", "words"),
@@ -147,15 +147,16 @@ def _changes_section(runs: Runs, shown: Sequence[Line]) -> doc.Section:
 
 def _change_rows(line: Line) -> list[dict[str, Any]]:
     came, left = len(line["added"]), len(line["left"])
-    rows = [{"run": line["run"], **change} for change in line["changes"]]
+    run = f"Run{NO_BREAK}{line['run']}"
+    rows = [{"run": run, **change} for change in line["changes"]]
     if line["run"] == 1:
         return rows
     if line["whole"]:
         what = "which ones came or left is not known: the list before does not tell its patients"
-        rows.insert(0, {"run": line["run"], "kind": "patients", "what": what, "rules": ""})
+        rows.insert(0, {"run": run, "kind": "patients", "what": what, "rules": ""})
     elif came or left:
         what = f"{came} came, {left} left; now {line['n']}"
-        rows.insert(0, {"run": line["run"], "kind": "patients", "what": what, "rules": ""})
+        rows.insert(0, {"run": run, "kind": "patients", "what": what, "rules": ""})
     return rows
 
 

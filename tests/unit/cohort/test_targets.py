@@ -27,6 +27,8 @@ def test_pages_and_grids_are_always_targets(plan):
         "results/cohorts/small/report.json",
         "results/cohorts/small/report.html",
         "results/cohorts/small/parts/parts.json",
+        "results/cohorts/small/privacy.html",
+        "results/cohorts/small/privacy.json",
         "results/analyses/marrow/report.json",
         "results/analyses/marrow/report.html",
         f"results/cohorts/small/grids/fused/{PATIENT}/grid.json",
