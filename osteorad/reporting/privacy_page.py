@@ -125,7 +125,11 @@ def privacy_report(cohort: str, settings: Mapping[str, Any], facts: Facts) -> do
         ],
         chips=[parts.kind_chip(source), searched, parts.head_chip(settings)],
         notice="Digital patients: these are nobody's data." if source == "phantom" else "",
-        numbers={"patients": len(facts.people), "cohort": cohort},
+        numbers={
+            "patients": len(facts.people),
+            "cohort": cohort,
+            **{name: (facts.search or {}).get(name) for name in ("hits", "not_opened")},
+        },
         foot="Written by rule from this cohort's files. It does not replace a judgement.",
         up={"text": "Cohort page", "href": "report.html"},
     )

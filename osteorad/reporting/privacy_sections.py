@@ -178,7 +178,7 @@ def rare_section(variables: Sequence[Variable], patients: int) -> doc.Section:
     )
     more = f" The first {count(len(shown))} of {count(len(small))}." if len(shown) < len(small) else ""
     table = doc.table(
-        "rare",
+        "rare-table",
         f"Cells of fewer than {LEAST} patients; a cell is a value, or a combination of two. Values are not shown here."
         + more,
         [
