@@ -44,7 +44,7 @@ analyses:
 """
 
 
-@pytest.mark.parametrize("config", ["small", "recipes", "table"])
+@pytest.mark.parametrize("config", ["small", pytest.param("recipes", marks=pytest.mark.slow), "table"])
 def test_keys_behind_a_page_are_those_of_the_jobs_before_it(tmp_path, config):
     if config == "table":
         (tmp_path / "config.yaml").write_text(TABLE)
@@ -89,6 +89,7 @@ def test_a_finished_run_has_a_line_a_page(run):
         assert f'href="{PAGE}"' in (run / page / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_calls_that_run_nothing_add_nothing(folder):
     before = {page: (folder / page / NAME).read_bytes() for page in (ANALYSIS, COHORT)}
     title = (folder / "config.yaml").read_text()
@@ -118,6 +119,7 @@ def test_a_run_tells_what_changed_and_only_where_it_did(folder):
     assert (folder / COHORT / NAME).read_bytes() == cohort
 
 
+@pytest.mark.slow
 def test_after_an_error_finished_pages_have_their_line_and_others_keep_theirs(folder):
     config = folder / "config.yaml"
     runs = len(lines(folder, ANALYSIS)), len(lines(folder, COHORT))
@@ -134,6 +136,7 @@ def test_after_an_error_finished_pages_have_their_line_and_others_keep_theirs(fo
     assert 'title was "Twelve digital patients" and is "Twelve"' in what
 
 
+@pytest.mark.slow
 def test_a_single_target_does_not_touch_the_list_of_another_page(folder):
     """Keys of every page are written at each start; what they said when a page was made counts."""
     runs = len(lines(folder, ANALYSIS))
