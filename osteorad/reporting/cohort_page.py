@@ -76,7 +76,7 @@ def write_cohort_page(
                 if is_table
                 else _image_sections(shown, state, Path(out_csv).name, groups)
             ),
-            parts.aside_section(aside, people, [parts.aside_table(_lines_here(aside, groups))]),
+            parts.aside_section(aside, people, [_aside_here(aside, groups)]),
             settings_section(settings.get("settings", {}), settings),
             provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),
         ],
@@ -110,9 +110,12 @@ def _image_sections(
     ]
 
 
-def _lines_here(aside: Rows, groups: Sequence[Sequence[str]]) -> Rows:
-    """Lines of this page: all, or those of no patient where the others stand on pages of their own."""
-    return [row for row in aside if not row["patient"]] if groups else aside
+def _aside_here(aside: Rows, groups: Sequence[Sequence[str]]) -> doc.Part:
+    """All lines, or where patients have pages of their own, those of nobody."""
+    if not groups:
+        return parts.aside_table(aside)
+    caption = "Things of no patient, set aside or doubtful. All other lines stand with their patients."
+    return parts.aside_table([row for row in aside if not row["patient"]], caption=caption, of=len(aside))
 
 
 def _whole_series(series: Rows) -> set[tuple[str, str]]:

@@ -79,7 +79,7 @@ def where_section(groups: Sequence[Sequence[str]], shown: OfPatients) -> doc.Sec
     regions, lines = _counted(shown.lesions), _counted(shown.aside)
     overview = [
         {
-            "page": {"text": f"Page {number}", "href": f"{FOLDER}/{page_name(number)}"},
+            "page": {"text": f"Page\u00a0{number}", "href": f"{FOLDER}/{page_name(number)}"},
             "first": group[0],
             "last": group[-1],
             "patients": len(group),
@@ -89,7 +89,8 @@ def where_section(groups: Sequence[Sequence[str]], shown: OfPatients) -> doc.Sec
     rows = [
         {
             "patient": {"text": patient, "href": f"pages/{patient}.html" if patient in drawn else ""},
-            "page": {"text": f"Page {number}", "href": f"{FOLDER}/{page_name(number)}"},
+            "page": {"text": f"Page\u00a0{number}", "href": f"{FOLDER}/{page_name(number)}"},
+            "name": patient,
             "state": states.get(patient, "not in the table of patients"),
             "regions": regions.get(patient, 0),
             "lines": lines.get(patient, 0),

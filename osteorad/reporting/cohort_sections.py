@@ -211,7 +211,7 @@ def lesion_section(lesions: Rows, csv_name: str, of_patients: Sequence[doc.Part]
     patients = len({row["patient"] for row in lesions})
     with_pet = sum(1 for row in lesions if row["suv_max"] is not None)
     sentence = f"{plural(len(lesions), 'region')} in {plural(patients, 'patient')}, {with_pet} with PET values."
-    parts = [*of_patients, doc.links([("The same as a table for spreadsheets (lesions.csv)", csv_name)])]
+    parts = [*of_patients, doc.links([("The regions as a table for spreadsheets (lesions.csv)", csv_name)])]
     numbers = {"regions": len(lesions), "patients": patients, "with_pet": with_pet, "zero": 0}
     return doc.section("lesions", "Regions measured", sentence, parts, numbers=numbers)
 
@@ -281,14 +281,16 @@ def aside_section(aside: Rows, people: Rows, of_patients: Sequence[doc.Part]) ->
     return doc.section("quarantine", "Set aside", sentence, [by_reason, lost, *of_patients], numbers=numbers)
 
 
-def aside_table(aside: Rows, *, most: int = MOST_ROWS) -> doc.Part:
-    """Each thing set aside or doubtful, a line each."""
+def aside_table(
+    aside: Rows, *, most: int = MOST_ROWS, caption: str = "Each thing set aside or doubtful.", of: int = 0
+) -> doc.Part:
+    """Each thing set aside or doubtful, a line each. of : lines of which these are all that belong here."""
     rows = tables.aside_rows(aside)
     shown = rows[:most]
     more = f" The first {count(len(shown))} of {count(len(rows))}." if len(shown) < len(rows) else ""
     return doc.table(
         "aside-lines",
-        "Each thing set aside or doubtful." + more,
+        caption + more,
         [
             doc.column("patient", "Patient", "code"),
             doc.column("session", "Session", "code"),
@@ -300,8 +302,8 @@ def aside_table(aside: Rows, *, most: int = MOST_ROWS) -> doc.Part:
             doc.column("detail", "Detail"),
         ],
         shown,
-        empty=none_of(0, "line"),
-        facts={"shown": len(shown), "of": len(rows)},
+        empty=none_of(of, "line"),
+        facts={"shown": len(shown), "rows": len(rows), "of": of},
     )
 
 
