@@ -17,7 +17,7 @@ from osteorad.cohort.why import key_changes
 from osteorad.files import read_json
 from osteorad.past import FOLDER
 from osteorad.provenance import digest, sha256_file
-from osteorad.reporting.verdicts import verdict
+from osteorad.reporting.gravest import gravest
 
 NAME = "history.jsonl"
 PAGE = "history.html"
@@ -135,7 +135,7 @@ def next_line(runs: Runs, state: State, *, time: str, folder: Path) -> dict[str,
         "people": digest(list(state.patients), DIGITS),
         "state": state.report["state"],
         "auc": _auc(numbers),
-        "verdict": verdict(state.report),
+        "verdict": gravest(state.report),
         "whole": not known,
         "added": sorted(set(state.patients) - (known or set())),
         "left": sorted((known or set()) - set(state.patients)),

@@ -9,8 +9,8 @@ from typing import Any
 
 from osteorad.files import read_json, write_text
 from osteorad.reporting import report as doc
+from osteorad.reporting.gravest import gravest
 from osteorad.reporting.render import render_page
-from osteorad.reporting.verdicts import verdict
 from osteorad.reporting.wording import plural, tidy
 
 
@@ -48,7 +48,7 @@ def _row(path: Path, out: Path) -> dict[str, Any]:
         "name": {"text": told["name"], "href": href},
         "title": told["title"],
         "line": told["state"],
-        "verdict": verdict(told),
+        "verdict": gravest(told),
     }
 
 

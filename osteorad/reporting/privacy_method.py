@@ -37,6 +37,7 @@ SAID = (
     ("Afterwards", "each object is searched for the identifiers that were removed, and held back if one is left."),
 )
 ATTRIBUTE = "0012,0064"
+OF_PIXELS = {"113102": "Clean Recognizable Visual Features Option"}  # of cohorts whose heads do not pass
 
 
 def done_section(source: str, policies: Rows) -> doc.Section:
@@ -47,8 +48,8 @@ def done_section(source: str, policies: Rows) -> doc.Section:
     policy = load_policy()
     editions = sorted({str(told["edition"]) for told in policies if told["edition"]})
     codes = {code for told in policies for code in told["options"]}
-    meanings = dict(policy.options)
-    options = [{"code": c, "meaning": meanings.get(c, "of an earlier version of this program")} for c in sorted(codes)]
+    meanings = {**dict(policy.options), **OF_PIXELS}
+    options = [{"code": c, "meaning": meanings.get(c, "not an option of this version")} for c in sorted(codes)]
     unmoved = {row["patient"] for row in policies if not row["date_shifted"]}
     sentence = (
         f"{plural(len(patients), 'patient')} under {listed(editions) or 'no edition'}, with "

@@ -8,7 +8,7 @@ from typing import Any
 TONES = ("bad", "warn", "ok")
 
 
-def verdict(report: Mapping[str, Any]) -> dict[str, str]:
+def gravest(report: Mapping[str, Any]) -> dict[str, str]:
     """Word and tone of the gravest of a report's judged chips."""
     judged = sorted(
         (chip for chip in report["chips"] if chip["tone"] in TONES), key=lambda chip: TONES.index(chip["tone"])
