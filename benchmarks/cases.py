@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import scale
 from benchmarks.browser import browser, open_page
 from benchmarks.inputs import FULL, Inputs
 from benchmarks.measure import Cost, measure, run, task
@@ -22,22 +22,9 @@ SAME = 1e-9  # largest relative difference of a feature
 SAME_SCORE = 1e-6
 NESTED_S, NESTED_MB, TIMES_PLAIN = 30.0, 1024.0, 6.0
 SELECT_S, SELECT_MB = 8.0, 1500.0
-DRY_RUN_S, DRY_RUN_MB = 30.0, 500.0
 SCAN_MB_S = 50.0
+HEADERS_S = 1400.0
 PAGE_MB, OPEN_S = 5.0, 3.0  # of a cohort of 500: no page over this, and the first is drawn sooner
-BARE_RULES = 9  # a patient of the default phantom takes as many jobs
-
-CONFIG = """\
-title: Dry run
-cohorts:
-  phantom:
-    source: phantom
-    phantom: {{patients: {patients}, events: {events}, seed: 8}}
-    rois: {{marrow: ['*marrow*'], lesion: ['*lesion*', '*met*', '*gtv*']}}
-    cutoff: '2026-05-31'
-analyses:
-  marrow: {{cohort: phantom, recipe: zhu2024}}
-"""
 
 
 def phantom(inputs: Inputs) -> list[Line]:
@@ -202,53 +189,6 @@ def selection(inputs: Inputs) -> list[Line]:
     ]
 
 
-def dryrun(inputs: Inputs) -> list[Line]:
-    """`snakemake -n` for a phantom cohort of 2,000 patients, against as many jobs of rules that hold nothing."""
-    patients = inputs.sizes.cohort
-    ours, bare = inputs.folder / "dryrun", inputs.folder / "dryrun-bare"
-    for folder in (ours, bare):
-        folder.mkdir()
-    text = CONFIG.format(patients=patients, events=patients // 2)
-    (ours / "config.yaml").write_text(text, encoding="utf-8")
-    (bare / "Snakefile").write_text(_bare_workflow(patients), encoding="utf-8")
-    snakemake = [sys.executable, "-m", "snakemake", "-n"]
-    found = measure(
-        {
-            "ours": lambda: run([*snakemake, "--profile", "local", "--directory", ours], inputs.output("dryrun")),
-            "bare": lambda: run([*snakemake, "--cores", "1"], inputs.output("dryrun-bare"), cwd=bare),
-        },
-        times=inputs.sizes.repeats,
-    )
-    cost, jobs = found["ours"], _jobs(inputs.output("dryrun"))
-    return [
-        Line(
-            subject=f"dryrun: {patients} patients",
-            ours=cost,
-            figure=f"{jobs} jobs, {1000 * cost.cpu_s / jobs:.2f} CPU-ms a job, wall {cost.wall_s:.0f} s",
-            peer=f"bare Snakemake rules, {_jobs(inputs.output('dryrun-bare'))} jobs",
-            theirs=found["bare"],
-            bar=f"< {DRY_RUN_S:g} CPU-s, < {DRY_RUN_MB:g} MB",
-            met=cost.cpu_s < DRY_RUN_S and cost.peak_mb < DRY_RUN_MB,
-        )
-    ]
-
-
-def _bare_workflow(patients: int) -> str:
-    """A Snakefile with a chain of BARE_RULES rules a patient and a join: what Snakemake itself costs."""
-    names = [f"p{number:012x}" for number in range(patients)]
-    parts = [f"rule all:\n    input: expand('{BARE_RULES}/{{patient}}', patient={names})\n"]
-    for number in range(1, BARE_RULES + 1):
-        taken = "" if number == 1 else f"    input: '{number - 1}/{{patient}}'\n"
-        parts.append(f"rule r{number}:\n{taken}    output: '{number}/{{patient}}'\n    shell: 'true'\n")
-    return "\n".join(parts)
-
-
-def _jobs(output: Path) -> int:
-    """Number of jobs that a dry run states."""
-    words = (line.split() for line in output.read_text(encoding="utf-8").splitlines())
-    return next(int(found[1]) for found in words if len(found) == 2 and found[0] == "total")
-
-
 def index(inputs: Inputs) -> list[Line]:
     """Headers of an export: the first pass and one in which nothing changed, against reading headers with pydicom."""
     export, state = inputs.export(), inputs.folder / "index-state"
@@ -269,6 +209,8 @@ def index(inputs: Inputs) -> list[Line]:
             figure=_rate(count, found["first"]),
             peer="pydicom, stop_before_pixels",
             theirs=found["pydicom"],
+            bar=f">= {HEADERS_S:g} files a CPU-s",
+            met=count / found["first"].cpu_s >= HEADERS_S,
         ),
         Line(
             subject=f"index: {count} files, nothing changed",
@@ -338,7 +280,9 @@ CASES: dict[str, Callable[[Inputs], list[Line]]] = {
     "features": features,
     "modelling": modelling,
     "selection": selection,
-    "dryrun": dryrun,
+    "dryrun": scale.dryrun,
+    "finished": scale.finished,
+    "cohort": scale.cohort,
     "index": index,
     "scan": scan,
     "pages": pages,

@@ -26,6 +26,7 @@ class Sizes:
     export_copies: int  # of the CT series in the export that is indexed
     cohort: int  # patients of the dry run
     page_patients: int  # of the cohort page
+    run: int  # patients of the whole run
     table: tuple[int, int]  # patients and features of the modelling table
     wide: tuple[int, int]  # the same of the wide one
     trees: int  # of a forest
@@ -40,6 +41,7 @@ NORMAL = Sizes(
     export_copies=10,
     cohort=2000,
     page_patients=500,
+    run=200,
     table=(312, 2500),
     wide=(1000, 20_000),
     trees=100,
@@ -51,7 +53,8 @@ TINY = Sizes(
     slices=48,
     slice_mm=2.7,
     export_copies=2,
-    cohort=12,
+    cohort=14,
+    run=12,
     page_patients=110,
     table=(40, 40),
     wide=(40, 200),

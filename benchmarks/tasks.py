@@ -165,6 +165,51 @@ def index(folder: str, state: str, fresh: bool) -> None:
 
 
 @task
+def write_export(folder: str, patients: int, files: int) -> None:
+    """Write an export of empty files and the index of it, as if each header named its patient."""
+    from osteorad.cohort.sources import source_of
+    from osteorad.dicom import index
+
+    base = Path(folder)
+    for patient in range(patients):
+        own = base / f"export/{patient:05d}"
+        own.mkdir(parents=True)
+        for number in range(files):
+            (own / f"{number:04d}.dcm").touch()
+
+    def told(path: Path) -> dict[str, str]:
+        name = path.parent.name
+        values = {"PatientID": f"ID-{name}", "IssuerOfPatientID": "", "Modality": "CT"}
+        uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        return values | dict.fromkeys(uids, f"1.2.{int(name)}")
+
+    index._header_values = told  # the pass over headers has a measurement of its own
+    source = source_of("breast", kind="dicom", path="export", workdir=base, private_dir="private")
+    print(json.dumps({"patients": len(index.update(source, progress=False))}))
+
+
+@task
+def write_outputs(folder: str, plan: str) -> None:
+    """Make an empty file of each output that a dry run lists, none older than what it is made of."""
+    from graphlib import TopologicalSorter
+
+    from osteorad.cohort.why import jobs_of
+
+    jobs = jobs_of(Path(plan).read_text(encoding="utf-8"))
+    makers = {output: number for number, job in enumerate(jobs) for output in job.outputs}
+    before = {number: {makers[name] for name in job.inputs if name in makers} for number, job in enumerate(jobs)}
+    for number in TopologicalSorter(before).static_order():
+        for name in sorted(jobs[number].outputs):  # a folder before what lies in it
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix:
+                path.touch()
+            else:
+                path.mkdir(exist_ok=True)
+    print(json.dumps({"jobs": len(jobs)}))
+
+
+@task
 def headers_pydicom(folder: str) -> None:
     """Read every header up to the pixels with pydicom, and the six values that an index holds."""
     import pydicom

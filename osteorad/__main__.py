@@ -11,8 +11,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osteorad.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from osteorad.cohort.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,6 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
     why.set_defaults(command=_why)
 
+    prune = commands.add_parser("prune", help="remove a patient who withdrew, and results of people no longer there")
+    prune.add_argument("patient", nargs="?", metavar="PATIENT", help="pseudonym; none: only orphans are removed")
+    prune.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
+    prune.add_argument("--dry-run", "-n", action="store_true", help="only say what would be removed")
+    prune.set_defaults(command=_prune)
+
+    release = commands.add_parser("release", help="pack what may leave: reports, figures of groups, bundles")
+    release.add_argument("file", type=Path, metavar="FILE.zip", help="written anew")
+    release.add_argument("analyses", nargs="*", metavar="ANALYSIS", help="default: all that a plain run makes")
+    release.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
+    release.set_defaults(command=_release)
+
     schema = commands.add_parser("schema", help="write the JSON schemas, the reference and the glossary")
     schema.set_defaults(command=_schema)
 
@@ -77,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--values", type=Path, action="append", default=[], metavar="LIST", help="one value a line")
     verify.set_defaults(command=_verify_deid)
 
-    for command in (check, new, why, schema, table, verify):
+    for command in (check, new, why, prune, release, schema, table, verify):
         command.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
 
@@ -128,6 +144,47 @@ def _why(options: argparse.Namespace) -> int:
     load(folder, ROOT)  # problems of the settings in their own words, not in Snakemake's
     found = explain(jobs_of(dry_run(ROOT, folder, options.targets)), folder)
     print(json.dumps(as_dict(found), indent=1) if options.json else "\n".join(lines(found)))
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    from osteorad.cohort.plan import load_plan
+    from osteorad.cohort.prune import prune
+    from osteorad.dicom import index
+
+    folder = options.directory.resolve()
+    plan = load_plan(folder, ROOT)
+    current = {
+        name: {*_patients(plan, name), *plan.withdrawn(name)} for name, c in plan.config.cohorts.items() if not c.table
+    }
+    done = prune(plan.loaded, options.patient, current, dry_run=options.dry_run)
+    if not options.dry_run:
+        for source in load_plan(folder, ROOT).sources.values():  # anew: somebody is on the list now
+            index.update(source)
+    if options.json:
+        print(json.dumps({"ok": True, "removed": done.removed, "told": done.told, "left": done.left}, indent=1))
+    else:
+        print("\n".join(done.lines()))
+    return 0
+
+
+def _patients(plan: Plan, cohort: str) -> list[str]:
+    from osteorad.dicom import index
+
+    if cohort in plan.sources:
+        return index.update(plan.sources[cohort])
+    return plan.patients_without_source(cohort)
+
+
+def _release(options: argparse.Namespace) -> int:
+    from osteorad.cohort.load import load
+    from osteorad.cohort.release import STAYS, release
+
+    done = release(load(options.directory.resolve(), ROOT), options.analyses, options.file)
+    if options.json:
+        print(json.dumps({"ok": True, "packed": done.packed, "remarks": done.remarks, "stays": STAYS}, indent=1))
+    else:
+        print("\n".join(done.lines()))
     return 0
 
 

@@ -115,6 +115,7 @@ REASONS: dict[str, Reason] = {
     **_table(
         "rejected",
         rejected_by_reader="Rejected in review.",
+        contour_replaced="A corrected mask file took its place.",
     ),
     **_table(
         "excluded",
@@ -181,6 +182,7 @@ REASONS: dict[str, Reason] = {
         slope_by_slice="Rescale slopes differ by slice and were applied slice by slice.",
         age_capped="Age over 89 was capped.",
         pet_absent="The session has no usable PET.",
+        image_name_moved="Another series of the session had this image name before.",
     ),
     **_table(
         "note",

@@ -3,6 +3,7 @@
 
 rule collect_cohort:
     input:
+        patients=PATIENT_LIST,
         unplaced=lambda wc: PLAN.unplaced(wc.cohort),
         dicom=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
         contours=of_patients(f"{COHORT}/dicom/{{patient}}/contours.json"),
@@ -29,7 +30,6 @@ rule collect_cohort:
         mem_mb=memory(2000),
         runtime=20,
     params:
-        patients=lambda wc: PATIENTS[wc.cohort],
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
         modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
     script:

@@ -34,10 +34,14 @@ try:
         cohort: (
             index.patients(PLAN.sources[cohort])
             if cohort in PLAN.sources
-            else PLAN.phantom_patients(cohort)
+            else PLAN.patients_without_source(cohort)
         )
         for cohort in PLAN.config.cohorts
     }
+    if workflow.is_main_process:
+        keys.write_patients(
+            WORKDIR, PATIENTS, {name: len(PLAN.withdrawn(name)) for name in PATIENTS}
+        )
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -60,6 +64,9 @@ def key_of(name, scope="{cohort}"):
     return keys.key_path(name, scope)
 
 
+PATIENT_LIST = keys.patients_path("{cohort}")
+
+
 def of_patients(pattern):
     """An input function: the pattern for every patient of the wildcard's cohort."""
     return lambda wildcards: [
@@ -77,6 +84,11 @@ def source_state(wildcards):
 def cohorts_with(*sources):
     """A wildcard constraint: the cohorts that come from these sources."""
     return "|".join(PLAN.cohorts_from(*sources)) or "(?!)"
+
+
+def ingested_with(*sources):
+    """The same without those that another site ingested."""
+    return "|".join(PLAN.ingested_from(*sources)) or "(?!)"
 
 
 def analyses_with(bundle):

@@ -55,6 +55,7 @@ rule extract_features:
 
 rule collect_features:
     input:
+        patients=PATIENT_LIST,
         tables=of_patients(
             f"{COHORT}/features/{{preset}}/{{set}}/patients/{{patient}}.parquet"
         ),

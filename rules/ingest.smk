@@ -1,6 +1,7 @@
 # From the source to de-identified DICOM, volumes and masks: one patient, one chain.
 
 IDENTIFIED = cohorts_with("dicom", "phantom")
+INGESTED = ingested_with("dicom", "deidentified", "phantom")
 WITH_IMAGES = cohorts_with("dicom", "deidentified", "phantom")
 
 
@@ -71,7 +72,7 @@ rule adopt_images:
     benchmark:
         "benchmarks/adopt_images/{cohort}/{patient}.tsv"
     wildcard_constraints:
-        cohort=cohorts_with("deidentified"),
+        cohort=ingested_with("deidentified"),
     group:
         "patient"
     conda:
@@ -97,7 +98,7 @@ rule adopt_contours:
     benchmark:
         "benchmarks/adopt_contours/{cohort}/{patient}.tsv"
     wildcard_constraints:
-        cohort=cohorts_with("deidentified"),
+        cohort=ingested_with("deidentified"),
     group:
         "patient"
     conda:
@@ -112,10 +113,34 @@ rule adopt_contours:
         "../scripts/adopt_contours.py"
 
 
+# files that belong to no patient, where the folder of results takes them along
+rule publish_unplaced:
+    input:
+        state=lambda wc: PLAN.state_file(wc.cohort, "unplaced"),
+        key=key_of("publish_unplaced"),
+    output:
+        manifest=f"{COHORT}/unplaced.json",
+    log:
+        "logs/publish_unplaced/{cohort}.log",
+    benchmark:
+        "benchmarks/publish_unplaced/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=ingested_with("dicom", "deidentified"),
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(500),
+        runtime=10,
+    script:
+        "../scripts/publish_unplaced.py"
+
+
 # sees identity: writes only the columns that the configuration allows, and days instead of dates
 rule import_clinical:
     input:
         table=lambda wc: PLAN.clinical_table(wc.cohort),
+        patients=PATIENT_LIST,
         manifests=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
         key=key_of("import_clinical"),
     output:
@@ -125,7 +150,7 @@ rule import_clinical:
     benchmark:
         "benchmarks/import_clinical/{cohort}.tsv"
     wildcard_constraints:
-        cohort=WITH_IMAGES,
+        cohort=INGESTED,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -143,6 +168,7 @@ rule import_clinical:
 rule import_lesions:
     input:
         table=lambda wc: PLAN.lesion_table(wc.cohort),
+        patients=PATIENT_LIST,
         images=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
         contours=of_patients(f"{COHORT}/dicom/{{patient}}/contours.json"),
         masks=of_patients(f"{COHORT}/masks/manual/{{patient}}/masks.json"),
@@ -157,7 +183,7 @@ rule import_lesions:
     benchmark:
         "benchmarks/import_lesions/{cohort}.tsv"
     wildcard_constraints:
-        cohort=WITH_IMAGES,
+        cohort=INGESTED,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -184,6 +210,8 @@ rule convert_images:
         "logs/convert_images/{cohort}/{patient}.log",
     benchmark:
         "benchmarks/convert_images/{cohort}/{patient}.tsv"
+    wildcard_constraints:
+        cohort=INGESTED,
     group:
         "patient"
     conda:
@@ -213,6 +241,8 @@ rule draw_masks:
         "logs/draw_masks/{cohort}/{set}/{patient}.log",
     benchmark:
         "benchmarks/draw_masks/{cohort}/{set}/{patient}.tsv"
+    wildcard_constraints:
+        cohort=INGESTED,
     group:
         "patient"
     conda:

@@ -4,6 +4,7 @@
 rule import_table:
     input:
         table=lambda wc: PLAN.feature_table(wc.cohort),
+        patients=PATIENT_LIST,
         key=key_of("import_table"),
     output:
         patients=f"{COHORT}/patients.parquet",
@@ -29,5 +30,6 @@ rule import_table:
     params:
         settings=lambda wc: PLAN.table_settings(wc.cohort),
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
+        state=lambda wc: PLAN.state_folder(wc.cohort),
     script:
         "../scripts/import_table.py"

@@ -2,11 +2,14 @@ from pathlib import Path
 
 from osteorad import joblog
 from osteorad.cohort.collect import collect_cohort
+from osteorad.files import read_json
 
 joblog.start(snakemake.log[0])
+people = read_json(snakemake.input.patients)
 collect_cohort(
     cohort=snakemake.wildcards.cohort,
-    patients=list(snakemake.params.patients),
+    patients=people["patients"],
+    withdrawn=people["withdrawn"],
     dicom_manifests=[Path(p) for p in (*snakemake.input.unplaced, *snakemake.input.dicom, *snakemake.input.contours)],
     images=[Path(p) for p in snakemake.input.images],
     masks=[Path(p) for p in snakemake.input.masks],

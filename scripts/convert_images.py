@@ -14,4 +14,5 @@ convert_patient(
     kernel=snakemake.params.kernel,
     overrides=[row for table in snakemake.input.overrides for row in read_table(Path(table)).records()],
     out_dir=Path(snakemake.output.manifest).parent,
+    names=source.image_names(snakemake.wildcards.patient),
 )

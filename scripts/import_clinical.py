@@ -14,4 +14,5 @@ import_clinical(
     key=source.key,
     dates=first_session_dates([Path(p) for p in snakemake.input.manifests], source.folder, source.key),
     out=Path(snakemake.output.table),
+    withdrawn=source.withdrawn,
 )

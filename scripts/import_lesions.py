@@ -24,4 +24,5 @@ import_lesions(
     ),
     out_table=Path(snakemake.output.table),
     out_account=Path(snakemake.output.account),
+    withdrawn=source.withdrawn,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.hospital import hospital_folder
 from tests.workflow.snake import snakemake, working_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,17 @@ def run(tmp_path_factory) -> Path:
     kept = os.environ.get("OSTEORAD_TEST_RUN")
     folder = Path(kept) if kept else tmp_path_factory.mktemp("run")
     working_folder(folder, ROOT / "tests/configs/small/config.yaml")
+    done = snakemake(folder, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-4000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory) -> Path:
+    """Working folder of a finished run over an identified export. OSTEORAD_TEST_HOSPITAL names one that is kept."""
+    kept = os.environ.get("OSTEORAD_TEST_HOSPITAL")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("hospital")
+    hospital_folder(folder, tmp_path_factory.mktemp("scratch"))
     done = snakemake(folder, "--cores", "2")
     assert done.returncode == 0, done.stdout[-4000:]
     return folder

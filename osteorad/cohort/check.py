@@ -28,6 +28,7 @@ from osteorad.cohort.lesion_table import LesionRow, class_sizes, read_lesions
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.tables import Table, lines_text, read_table
+from osteorad.cohort.whole import COHORTS, lacking, outcome_problems, whole_patients
 from osteorad.errors import ConfigError, unknown_name
 
 SERIES_COLUMNS = ("series",)
@@ -79,6 +80,9 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
         if cohort.table is not None:
             problems += feature_problems(loaded, name, cohort.table)
             continue
+        if loaded.whole(name):
+            problems += _whole(loaded, name)
+            continue
         for table_check in (_clinical, _lesions, _series):
             found, remarks = table_check(loaded, name, known.get(name))
             problems += found
@@ -119,7 +123,27 @@ def _counts(loaded: Loaded, cohort: str, known: Known | None) -> Counts:
         return phantom_counts(loaded.config, cohort)
     if settings.table is not None:
         return Counts(patients=0, files=0)  # nothing of it costs anything by patient
+    if loaded.whole(cohort):
+        return Counts(patients=len(whole_patients(loaded.path(f"{COHORTS}/{cohort}"))), files=0)
     return Counts(patients=len(known.patients) if known else None, files=known.files if known else None)
+
+
+def _whole(loaded: Loaded, cohort: str) -> Iterator[str]:
+    """A cohort that another site ingested: all of it came along, and its outcomes allow the analyses."""
+    folder = loaded.path(f"{COHORTS}/{cohort}")
+    place = loaded.located.where("cohorts", cohort, "path")
+    asked = {name: analysis for name, analysis in loaded.config.analyses.items() if analysis.cohort == cohort}
+    recipes = [loaded.recipes[name] for name in asked]
+    sets = sorted({"manual", *(name for r in recipes for name in (r.mask_set, r.second_set) if name)})
+    patients = whole_patients(folder)
+    if not patients:
+        yield f"{place}: there is no patient in it. Wanted: dicom/<patient>/images.json, as ingest writes them."
+        return
+    yield from (f"{place}: {said}. Copy the whole folder again." for said in lacking(folder, patients, sets))
+    for name, analysis in asked.items():
+        if loaded.recipes[name].outcome_of == "patient" and loaded.config.cohorts[cohort].clinical is not None:
+            at = loaded.located.where("analyses", name, "outcome")
+            yield from outcome_problems(folder, analysis.outcome, analysis.horizon_days, at)
 
 
 # --- the clinical table -----------------------------------------------------------------------------------------------

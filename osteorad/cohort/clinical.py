@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,26 @@ DAY_COLUMNS = ("index_day", "event_day", "last_seen_day", "first_session_day")
 
 
 def import_clinical(
-    table: Path, settings: ClinicalTable, key: bytes | None, dates: Mapping[str, str], out: Path
+    table: Path,
+    settings: ClinicalTable,
+    key: bytes | None,
+    dates: Mapping[str, str],
+    out: Path,
+    *,
+    withdrawn: Collection[str] = (),
 ) -> None:
     """Write `clinical.parquet` of a cohort: what `clinical_columns` makes of the table.
 
     key : of the cohort; None where the table's patient is the pseudonym already.
-    dates : pseudonym -> date of the first session (YYYYMMDD or ISO).
+    dates : pseudonym -> date of the first session (YYYYMMDD or ISO). withdrawn : pseudonyms whose rows are left out.
     Raises ConfigError with every problem of the table; messages name lines, never cells.
     """
     read = read_table(table)
     rows, problems = read_rows(read, settings, lambda *keys: ".".join(["clinical", *keys]))
     if problems:
         raise ConfigError(problems)
-    write_parquet(out, clinical_columns(rows, key, dates))
+    kept = [row for row in rows if _pseudonym(row, key) not in withdrawn]
+    write_parquet(out, clinical_columns(kept, key, dates))
 
 
 def clinical_columns(rows: Sequence[ClinicalRow], key: bytes | None, dates: Mapping[str, str]) -> pa.Table:

@@ -37,6 +37,7 @@ class Collected:
     exclude: Mapping[str, str]
     modalities: Sequence[str]
     lesions: Manifest | None = None  # account of the table of lesions
+    withdrawn: int = 0  # patients who withdrew, of whom nothing else is known
 
 
 def collect_cohort(
@@ -54,11 +55,12 @@ def collect_cohort(
     out_flow: Path,
     modalities: Sequence[str] = ("CT", "PT"),
     lesions: Path | None = None,
+    withdrawn: int = 0,
 ) -> None:
     """Write patients.parquet, series.parquet, quarantine.parquet and flow.json of a cohort.
 
     patients : pseudonyms of the source. exclude : pseudonym -> the configuration's reason. lesions : the account of
-    the table of lesions, where there is one.
+    the table of lesions, where there is one. withdrawn : number of patients who withdrew.
     Raises FlowError where a stage's numbers do not add up.
     """
     collected = Collected(
@@ -71,6 +73,7 @@ def collect_cohort(
         exclude=exclude,
         modalities=modalities,
         lesions=None if lesions is None else read_json(lesions),
+        withdrawn=withdrawn,
     )
     series = series_rows(collected)
     people = patient_rows(collected)
@@ -279,8 +282,9 @@ def _lesions_stage(account: Manifest) -> Row:
 
 
 def _patients_stage(collected: Collected, people: Sequence[Row]) -> Row:
-    into = len({*collected.patients, *(collected.clinical or {})})
+    into = len({*collected.patients, *(collected.clinical or {})}) + collected.withdrawn
     used = sum(row["state"] == "used" for row in people)
-    return _stage(
-        "patients", "patients", into, used, Counter(row["reason"] for row in people if row["state"] != "used")
-    )
+    aside = Counter(row["reason"] for row in people if row["state"] != "used")
+    if collected.withdrawn:
+        aside["withdrawn"] = collected.withdrawn
+    return _stage("patients", "patients", into, used, aside)

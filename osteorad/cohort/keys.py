@@ -6,7 +6,7 @@ Written by Snakemake's main process before the graph is built, and only where th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from osteorad.past import write_with_past
 from osteorad.provenance import code_of, rule_key
 
 KEYS = "results/.state/keys"
+PATIENTS = "results/.state/patients"
 PARSED = "results/.state/code.json"  # what parsing the modules told; only spares time
 DICOM_DATA = ("resources/dicom/*",)
 LESION_WORDS = ("resources/lesions/*",)
@@ -180,6 +181,7 @@ RULES: dict[str, Key] = {
     "deidentify_contours": Key("cohort", _cohort("rois"), DICOM_DATA),
     "adopt_images": Key("cohort", lambda s: None, DICOM_DATA),
     "adopt_contours": Key("cohort", lambda s: None, DICOM_DATA),
+    "publish_unplaced": Key("cohort", lambda s: None),
     "import_table": Key("cohort", _cohort("table", "exclude")),
     "import_clinical": Key("cohort", _cohort("clinical")),
     "import_lesions": Key("cohort", _cohort("lesions"), LESION_WORDS),
@@ -235,6 +237,20 @@ def key_texts(root: Path, config: Config, recipes: Mapping[str, Recipe]) -> dict
         for rule, key in RULES.items()
         for scope, scoped in _scopes(key.scope, config, recipes)
     }
+
+
+def patients_path(cohort: str) -> str:
+    """Path of the list of a cohort's patients, an input of the rules that aggregate."""
+    return f"{PATIENTS}/{cohort}.json"
+
+
+def write_patients(workdir: Path, patients: Mapping[str, Sequence[str]], withdrawn: Mapping[str, int]) -> list[str]:
+    """Write the lists of patients that differ; returns their paths. withdrawn : cohort -> number who withdrew."""
+    texts = {
+        patients_path(cohort): json_text({"patients": sorted(names), "withdrawn": withdrawn[cohort]})
+        for cohort, names in patients.items()
+    }
+    return [path for path, text in texts.items() if write_with_past(workdir / path, text)]
 
 
 def write_keys(root: Path, workdir: Path, config: Config, recipes: Mapping[str, Recipe]) -> list[str]:

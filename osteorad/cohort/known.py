@@ -15,7 +15,7 @@ def known_of(loaded: Loaded) -> dict[str, Known]:
     """Cohort -> what its index tells; cohorts whose source was not looked through yet are left out."""
     known = {}
     for name, cohort in loaded.config.cohorts.items():
-        folder = loaded.private(name) if cohort.source == "dicom" else loaded.path(f"results/.state/sources/{name}")
+        folder = loaded.state(name)
         if cohort.source in ("phantom", TABLE) or not (folder / "index.parquet").is_file():
             continue
         private_dir = loaded.config.private_dir

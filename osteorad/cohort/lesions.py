@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,23 +46,34 @@ def import_lesions(
     contours: Mapping[str, Sequence[NamedContour]],
     out_table: Path,
     out_account: Path,
+    withdrawn: Collection[str] = (),
 ) -> None:
     """Write `lesions.parquet` of a cohort (schemas.LESIONS), and `lesions.json`, the account of the table's rows.
 
     dates : patient -> session -> true date (ISO). contours : patient -> contours under their own names; a patient
-    without images has no entry. Raises ConfigError with every problem of the table; messages name lines, never cells.
+    without images has no entry. withdrawn : pseudonyms; their rows are counted and nothing else is told of them.
+    Raises ConfigError with every problem of the table; messages name lines, never cells.
     """
     rows, problems = read_lesions(read_table(table), settings, lambda *keys: ".".join(["lesions", *keys]))
     if problems:
         raise ConfigError(problems)
     named = [(pseudonym(row.source_patient_id), row) for row in rows]
-    used, set_aside = place_rows(named, dates, contours)
+    gone = [_aside("", "", row, SetAside("withdrawn")) for patient, row in named if patient in withdrawn]
+    used, set_aside = place_rows(
+        [(patient, row) for patient, row in named if patient not in withdrawn], dates, contours
+    )
     kept = [_kept(patient, key, row, settings.words) for (patient, key), row in sorted(used.items())]
     withheld = {name: sum(not is_plain(getattr(row, name), settings.words) for row in used.values()) for name in TEXTS}
     write_parquet(out_table, table_from_rows(kept, LESIONS))
     write_json(
         out_account,
-        {"cohort": cohort, "rows_in": len(rows), "used": len(kept), "withheld": withheld, "set_aside": set_aside},
+        {
+            "cohort": cohort,
+            "rows_in": len(rows),
+            "used": len(kept),
+            "withheld": withheld,
+            "set_aside": gone + set_aside,
+        },
     )
 
 

@@ -30,7 +30,9 @@ from osteorad.cohort.config import (
 )
 from osteorad.cohort.located import Located, read_located
 from osteorad.cohort.pseudonyms import FILE_NAME
+from osteorad.cohort.sources import state_folder
 from osteorad.cohort.validation import validated
+from osteorad.cohort.whole import COHORTS, is_whole, looks_whole, with_tables
 from osteorad.errors import ConfigError, unknown_name
 
 CONFIG = "config.yaml"
@@ -57,6 +59,15 @@ class Loaded:
         """The private folder of a cohort."""
         return self.path(self.config.private_dir) / cohort
 
+    def whole(self, cohort: str) -> bool:
+        """True where another site ingested the cohort and its folder was moved here."""
+        return is_whole(self.workdir, cohort, self.config.cohorts[cohort])
+
+    def state(self, cohort: str) -> Path:
+        """Where the state of a cohort lies."""
+        kind = self.config.cohorts[cohort].source
+        return state_folder(cohort, kind=kind, workdir=self.workdir, private_dir=self.config.private_dir)
+
     @property
     def targets(self) -> tuple[list[str], list[str]]:
         """Cohorts and analyses that a plain run makes; an analysis brings its cohort."""
@@ -77,7 +88,7 @@ def load(workdir: Path, root: Path) -> Loaded:
     problems += [*checker.cohorts(), *checker.analyses(), *checker.names()]
     if problems or config is None:
         raise ConfigError(sorted(dict.fromkeys(problems), key=_file_and_line))
-    return Loaded(workdir=workdir, root=root, config=config, recipes=checker.recipes, located=located)
+    return Loaded(workdir=workdir, root=root, config=checker.config, recipes=checker.recipes, located=located)
 
 
 def _file_and_line(problem: str) -> tuple[str, int]:
@@ -130,7 +141,13 @@ class _Checker:
     """Checks of names, references and files that the models alone cannot make."""
 
     def __init__(self, workdir: Path, root: Path, located: Located, config: Config) -> None:
-        self.workdir, self.root, self.located, self.config = workdir, root, located, config
+        self.workdir, self.root, self.located = workdir, root, located
+        moved = {
+            name: with_tables(cohort, workdir / COHORTS / name)
+            for name, cohort in config.cohorts.items()
+            if is_whole(workdir, name, cohort)
+        }
+        self.config = config.model_copy(update={"cohorts": {**config.cohorts, **moved}})
         self.recipes: dict[str, Recipe] = {}
         self.recipe_files: dict[str, tuple[Located, Recipe | None]] = {}
 
@@ -164,6 +181,16 @@ class _Checker:
             yield f"{self._at(*at, 'path')}: this key is missing. Wanted: the folder with the DICOM files."
         elif not (self.workdir / cohort.path).is_dir():
             yield f"{self._at(*at, 'path')}: the folder '{cohort.path}' does not exist (seen from the working folder)."
+        elif is_whole(self.workdir, name, cohort):
+            for key in ("clinical", "lesions", "series"):
+                if (*at, key) in self.located.lines:
+                    place = self._at(*at, key)
+                    yield f"{place}: not for a cohort that was ingested elsewhere, whose tables came along. Remove it."
+        elif cohort.source == "deidentified" and looks_whole(self.workdir / cohort.path):
+            yield (
+                f"{self._at(*at, 'path')}: this cohort was ingested already. "
+                f"Wanted: its folder at {COHORTS}/{name}, and  path: {COHORTS}/{name}"
+            )
 
     def _feature_table(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
@@ -178,7 +205,7 @@ class _Checker:
 
     def _tables(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
-        if cohort.source in ("phantom", TABLE):
+        if cohort.source in ("phantom", TABLE) or is_whole(self.workdir, name, cohort):
             return
         files = {
             ("clinical", "path"): cohort.clinical.path if cohort.clinical else None,

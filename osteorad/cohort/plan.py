@@ -19,7 +19,8 @@ from osteorad.cohort.config import SHUFFLED, TABLE, Config, Recipe
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.searched import SUMMARY
-from osteorad.cohort.sources import Source, source_of
+from osteorad.cohort.sources import Source, read_withdrawn, source_of
+from osteorad.cohort.whole import COHORTS, whole_patients
 from osteorad.provenance import used_versions
 
 PRIVACY = {
@@ -53,14 +54,32 @@ class Plan:
         """Names of the cohorts that come from one of these kinds of source."""
         return sorted(name for name, cohort in self.config.cohorts.items() if cohort.source in sources)
 
+    def ingested_from(self, *sources: str) -> list[str]:
+        """Those of them that are ingested here, not moved here whole from another site."""
+        return [name for name in self.cohorts_from(*sources) if not self.loaded.whole(name)]
+
     def phantom_ids(self, cohort: str) -> dict[str, int]:
         """Pseudonym -> number of a phantom cohort's patients; known before any file exists."""
         settings = self.config.cohorts[cohort].phantom
         return {} if settings is None else _phantom_numbers(settings.seed, settings.patients)
 
     def phantom_patients(self, cohort: str) -> list[str]:
-        """Patients of a phantom cohort, sorted; empty for other cohorts."""
-        return sorted(self.phantom_ids(cohort))
+        """Patients of a phantom cohort but those who withdrew, sorted; empty for other cohorts."""
+        return sorted(self.phantom_ids(cohort).keys() - self.withdrawn(cohort))
+
+    def patients_without_source(self, cohort: str) -> list[str]:
+        """Patients of a cohort that no source folder is read for: phantoms, feature tables, moved cohorts."""
+        if self.loaded.whole(cohort):
+            return sorted(set(whole_patients(self.loaded.path(f"{COHORTS}/{cohort}"))) - self.withdrawn(cohort))
+        return self.phantom_patients(cohort)
+
+    def withdrawn(self, cohort: str) -> frozenset[str]:
+        """Pseudonyms of those who withdrew."""
+        return read_withdrawn(self.loaded.state(cohort))
+
+    def state_folder(self, cohort: str) -> str:
+        """Where the state of a cohort lies, relative to the working folder where it is below it."""
+        return self._shown(self.loaded.state(cohort))
 
     def phantom_number(self, cohort: str, patient: str) -> int:
         """Number of a phantom patient."""
@@ -91,7 +110,7 @@ class Plan:
 
     def unplaced(self, cohort: str) -> list[str]:
         """The manifest of files that belong to no patient; none for phantoms."""
-        return [self.state_file(cohort, "unplaced")] if cohort in self.sources else []
+        return [] if self.config.cohorts[cohort].phantom else [f"{COHORTS}/{cohort}/unplaced.json"]
 
     def _shown(self, path: Path) -> str:
         return str(path.relative_to(self.loaded.workdir)) if path.is_relative_to(self.loaded.workdir) else str(path)
@@ -168,7 +187,8 @@ class Plan:
         if cohort not in self.sources:
             return [self._private(cohort, f"source/{patient}/manifest.json")]
         folder = self.loaded.workdir / f"contours/{mask_set}/{patient}"
-        return sorted(self._shown(p) for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+        files = (p for p in folder.rglob("*") if p.is_file())
+        return sorted(self._shown(p) for p in files if not _hidden(p.relative_to(folder)))
 
     def manual_files(self, cohort: str, patients: Sequence[str]) -> list[str]:
         """Mask files of the set `manual` of all patients."""
@@ -362,6 +382,10 @@ class Plan:
         return [f"{base}/{pattern.format(patient)}" for patient in patients for pattern in patterns]
 
 
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 @cache
 def _phantom_numbers(seed: int, patients: int) -> dict[str, int]:
     ids = phantom_patient_ids(seed, patients)
@@ -376,6 +400,6 @@ def load_plan(workdir: Path, root: Path) -> Plan:
             name, kind=cohort.source, path=cohort.path, workdir=workdir, private_dir=loaded.config.private_dir
         )
         for name, cohort in loaded.config.cohorts.items()
-        if cohort.source not in ("phantom", TABLE)
+        if cohort.source not in ("phantom", TABLE) and not loaded.whole(name)
     }
     return Plan(loaded=loaded, sources=sources)

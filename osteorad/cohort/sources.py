@@ -1,4 +1,4 @@
-"""Where a cohort's DICOM lies, where its state is kept, and how its people and files are named."""
+"""Where a cohort's DICOM lies, where its state is kept, how its people and files are named, and who withdrew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteorad.cohort.pseudonyms import make_key, patient_pseudonym, read_key
+from osteorad.cohort.tables import read_table
+from osteorad.errors import ConfigError, unknown_name
+from osteorad.files import write_text_if_changed
+
+OWN_STATE = "results/.state/sources"  # of cohorts without a private folder
+WITHDRAWN = "withdrawn.tsv"
+PATIENT = "patient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +23,7 @@ class Source:
     folder: Path
     state: Path
     key: bytes | None
+    withdrawn: frozenset[str] = frozenset()  # pseudonyms
 
     def pseudonym(self, source_patient_id: str) -> str:
         """The pseudonym of a person; the PatientID itself where the source holds no identity."""
@@ -24,15 +32,39 @@ class Source:
         return patient_pseudonym(self.key, source_patient_id)
 
 
+def state_folder(name: str, *, kind: str, workdir: Path, private_dir: str) -> Path:
+    """Where the state of a cohort lies: with identity where there is any."""
+    return workdir / private_dir / name if kind in ("dicom", "phantom") else workdir / OWN_STATE / name
+
+
 def source_of(name: str, *, kind: str, path: str | None, workdir: Path, private_dir: str) -> Source:
     """The source of a cohort that reads a folder (kind `dicom` or `deidentified`); makes its key on first use.
 
-    Raises UserError where the key is unusable (see `pseudonyms.read_key`).
+    Raises UserError where the key is unusable (see `pseudonyms.read_key`) or the list of withdrawn patients is.
     """
     folder = workdir / (path or "")
+    state = state_folder(name, kind=kind, workdir=workdir, private_dir=private_dir)
+    withdrawn = read_withdrawn(state)
     if kind == "deidentified":
-        return Source(name=name, folder=folder, state=workdir / "results/.state/sources" / name, key=None)
-    private = workdir / private_dir / name
-    make_key(private / "key")
+        return Source(name=name, folder=folder, state=state, key=None, withdrawn=withdrawn)
+    make_key(state / "key")
     make_key(workdir / private_dir / "project.key")
-    return Source(name=name, folder=folder, state=private, key=read_key(private / "key"))
+    return Source(name=name, folder=folder, state=state, key=read_key(state / "key"), withdrawn=withdrawn)
+
+
+def read_withdrawn(state: Path) -> frozenset[str]:
+    """Pseudonyms of the patients who withdrew; none where there is no list. ConfigError where it cannot be read."""
+    path = state / WITHDRAWN
+    if not path.is_file():
+        return frozenset()
+    name = f"{state.name}/{WITHDRAWN}"
+    table = read_table(path, name)
+    if PATIENT not in table.header:
+        raise ConfigError(unknown_name("column", PATIENT, table.header, name))
+    return frozenset(text for _, text in table.column(PATIENT) if text)
+
+
+def add_withdrawn(state: Path, patient: str) -> None:
+    """Put a patient on the list."""
+    names = sorted({*read_withdrawn(state), patient})
+    write_text_if_changed(state / WITHDRAWN, "\n".join([PATIENT, *names]) + "\n", mode=0o600)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,30 +46,44 @@ class Imported:
 
 
 def import_table(
-    path: Path, settings: FeatureTable, *, cohort: str, exclude: Mapping[str, str], out: Mapping[str, Path]
+    path: Path,
+    settings: FeatureTable,
+    *,
+    cohort: str,
+    exclude: Mapping[str, str],
+    out: Mapping[str, Path],
+    withdrawn: Collection[str] = (),
 ) -> None:
     """Write the tables of a cohort from its feature table.
 
-    exclude : pseudonym -> the configuration's reason. out : field of `Imported` -> file.
+    exclude : pseudonym -> the configuration's reason. out : field of `Imported` -> file. withdrawn : pseudonyms.
     Raises ConfigError with every problem of the table.
     """
     file = open_features(path, settings.path)
     if problems := problems_of(file, settings, lambda *keys: ".".join(["table", *keys])):
         raise ConfigError(problems)
-    made = imported(file, settings, cohort=cohort, exclude=exclude, file_hash=sha256_file(path))
+    made = imported(file, settings, cohort=cohort, exclude=exclude, file_hash=sha256_file(path), withdrawn=withdrawn)
     for name in ("patients", "series", "quarantine", "clinical", "lesions", "features", "reasons"):
         write_parquet(out[name], getattr(made, name))
     write_json(out["flow"], made.flow)
 
 
 def imported(
-    file: FeatureFile, settings: FeatureTable, *, cohort: str, exclude: Mapping[str, str], file_hash: str
+    file: FeatureFile,
+    settings: FeatureTable,
+    *,
+    cohort: str,
+    exclude: Mapping[str, str],
+    file_hash: str,
+    withdrawn: Collection[str] = (),
 ) -> Imported:
     """Every row of the table is used or set aside; infinite values become missing, with a reason."""
     every = feature_rows(file, settings)
-    aside = [_aside(row, code, cohort) for row in every if (code := _why_not(row, settings))]
+    why_not = [_why_not(row, settings, withdrawn) for row in every]
+    aside = [_aside(row, code, cohort) for row, code in zip(every, why_not, strict=True) if code]
     rows = sorted(
-        (row for row in every if not _why_not(row, settings)), key=lambda row: (row.patient, row.lesion, row.row)
+        (row for row, code in zip(every, why_not, strict=True) if not code),
+        key=lambda row: (row.patient, row.lesion, row.row),
     )
     names = file.features(settings)
     matrix = _matrix(file, names, rows)
@@ -89,8 +103,10 @@ def imported(
     )
 
 
-def _why_not(row: FeatureRow, settings: FeatureTable) -> str:
+def _why_not(row: FeatureRow, settings: FeatureTable, withdrawn: Collection[str]) -> str:
     """Why a row is not used; empty where it is."""
+    if row.patient in withdrawn:
+        return "withdrawn"
     if settings.sites and row.site not in settings.sites:
         return "site_not_asked"
     return "" if row.patient else "patient_id_missing"
@@ -98,7 +114,8 @@ def _why_not(row: FeatureRow, settings: FeatureTable) -> str:
 
 def _aside(row: FeatureRow, code: str, cohort: str) -> dict[str, Any]:
     return {
-        **{"cohort": cohort, "patient": row.patient, "session": "", "stage": "rows", "item": f"row-{row.row}"},
+        **{"cohort": cohort, "patient": "" if code == "withdrawn" else row.patient, "session": ""},
+        **{"stage": "rows", "item": f"row-{row.row}"},
         **{"count": 1, "kind": reason(code).kind, "reason": code, "detail": f"site {row.site}" if row.site else ""},
     }
 

@@ -21,7 +21,7 @@ from osteorad.errors import UserError
 from osteorad.files import read_json
 from osteorad.past import text_at
 
-WATCHED = ("keys", "state")  # folders of the files that keep their past
+WATCHED = ("keys", "state", "patients")  # folders of the files that keep their past
 SHOWN = 3  # names listed in a sentence; more are counted
 LONGEST = 60  # characters of a setting's value
 MISSING, INCOMPLETE = "Missing output files", "Incomplete output files"
@@ -141,7 +141,18 @@ def _changed_inputs(job: Job, workdir: Path, updated: Sequence[str]) -> Iterator
 
 
 def _differences(old: Any, new: Any) -> Iterator[str]:
+    if "patients" in new:
+        return patient_changes(old, new)
     return state_changes(old, new) if "files" in new else key_changes(old, new)
+
+
+def patient_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Patients who came and left between two lists of a cohort."""
+    before, after = set(old["patients"]), set(new["patients"])
+    counts = {"added": len(after - before), "gone": len(before - after)}
+    counts["withdrew"] = new["withdrawn"] - old["withdrawn"]
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count > 0)
+    yield f"of {len(before)} patient{'' if len(before) == 1 else 's'}: {told or 'other ones'}"
 
 
 def key_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from osteorad.dicom.choice import convert_session, failed
 from osteorad.dicom.headers import Frame, read_frames
+from osteorad.dicom.image_names import read_image_names, write_image_names
 from osteorad.dicom.pixels import same_values
 from osteorad.dicom.series import PREFIX, Candidate, filter_reason, read_overrides
 from osteorad.dicom.series_rows import aside_row, series_row, session_flags
@@ -35,11 +36,13 @@ def convert_patient(
     kernel: str,
     overrides: Sequence[Mapping[str, Any]],
     out_dir: Path,
+    names: Path | None = None,
 ) -> None:
     """Write `<session>/<image>.nii.gz` and `images.json` of one patient under `out_dir`, which is emptied first.
 
     manifest : images.json of the de-identified or adopted DICOM. source_root : folder to which its paths are relative
     where its `root` is `source`. modalities : CT, PT. kernel : soft, bone or any. overrides : rows of `series.tsv`.
+    names : register of this patient's image names, read and kept; without it nothing is known of earlier runs.
     Raises ConfigError for a row of `series.tsv` that means nothing; bad images become rows with a reason.
     """
     listed = read_json(manifest)
@@ -53,17 +56,23 @@ def convert_patient(
     for name in sorted(set(wanted) - {c.name for c in candidates}):
         log.info("series.tsv: series %s is not one of this patient", name)
     days = _session_days(candidates, listed)
+    register = read_image_names(names)
     finished: list[Candidate] = []
     images: list[Row] = []
     flags: list[Row] = []
     for session in days:
         mine = [c for c in candidates if c.session == session]
         done, made = convert_session(mine, kernel, wanted, out_dir)
+        for image in made:
+            if register.take(session, image["image"], image["series"]):
+                image["flags"].append("image_name_moved")
         finished.extend(done)
         images.extend(made)
         flags.extend(session_flags(session, made, done, modalities))
     sessions = [{"session": s, "order": n, "day": day} for n, (s, day) in enumerate(days.items(), start=1)]
     rows = [series_row(c, sessions, images, listed.get("pixel_hashes", {})) for c in finished]
+    if names is not None:
+        write_image_names(names, listed["patient"], register)
     write_json(
         out_dir / "images.json",
         {

@@ -34,6 +34,7 @@ from osteorad.errors import ConfigError
 from osteorad.files import json_text, read_json, write_json, write_text_if_changed
 from osteorad.past import remove_with_past, write_with_past
 from osteorad.provenance import sha256_bytes, sha256_file
+from osteorad.reasons import reason
 
 if TYPE_CHECKING:
     import pydicom
@@ -45,6 +46,7 @@ LISTED = "listed.json"
 PLAIN = re.compile(rb"[A-Za-z0-9._ -]*\0?")
 CONTOUR_MODALITIES = ("RTSTRUCT", "SEG")
 CONFLICT = "study_patient_conflict"
+WITHDRAWN = "withdrawn"
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 REQUIRED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 HEADER_TAGS = ("PatientID", "IssuerOfPatientID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -75,7 +77,7 @@ def update(source: Source, *, progress: bool = True) -> list[str]:
         if unchanged is not None:
             return unchanged
         listing = dict(_listing(source.folder))
-        before = {entry.path: entry for entry in _read_index(source)}
+        before = {entry.path: entry for entry in _read_index(source) if _still_known(source, entry)}
         entries = _mark_conflicts(_merge(source, before, listing, progress))
         _refuse_clashes(source, entries)
         # the index comes after the states: a run that is killed in between does the same again
@@ -98,7 +100,7 @@ def _unchanged(source: Source) -> list[str] | None:
 
 
 def _listed(source: Source, listing: Iterable[tuple[str, tuple[int, int]]]) -> dict[str, str]:
-    """Digests of the listing, of the names of the states, and of the key that made them."""
+    """Digests of the listing, of the names of the states, of the key that made them and of who withdrew."""
     digest = hashlib.sha256()
     for path, (size, mtime) in listing:
         digest.update(f"{path}\0{size}\0{mtime}\n".encode())
@@ -109,7 +111,23 @@ def _listed(source: Source, listing: Iterable[tuple[str, tuple[int, int]]]) -> d
         "listing": digest.hexdigest(),
         "states": sha256_bytes("\n".join(names).encode()),
         "key": key_check(source.key) if source.key is not None else "",
+        "withdrawn": _withdrawn_digest(source),
     }
+
+
+def _withdrawn_digest(source: Source) -> str:
+    return sha256_bytes("\n".join(sorted(source.withdrawn)).encode()) if source.withdrawn else ""
+
+
+def _still_known(source: Source, entry: Entry) -> bool:
+    """False for a file of somebody who withdrew when the list has changed since: its header is read again.
+
+    The index keeps nothing else of them, so that who was on the list by mistake comes back.
+    """
+    if entry.reason != WITHDRAWN:
+        return True
+    record = source.state / LISTED
+    return record.exists() and read_json(record).get("withdrawn", "") == _withdrawn_digest(source)
 
 
 def patients(source: Source) -> list[str]:
@@ -186,15 +204,25 @@ def _merge(
         size, mtime = found[path]
         old = before.get(path)
         if old is not None and (old.size, old.mtime_ns) == (size, mtime):
-            entries.append(old)
+            entry = old
         elif old is not None and old.size == size and _content_known(source, old):
-            entries.append(replace(old, mtime_ns=mtime))
+            entry = replace(old, mtime_ns=mtime)
         else:
-            entries.append(_read_header(source.folder, path, size, mtime, 0 if old is None else old.version + 1))
+            entry = _read_header(source.folder, path, size, mtime, 0 if old is None else old.version + 1)
             done += 1
             if progress and done % 2000 == 0:
                 print(f"  headers read: {done} of about {len(unread)}", file=sys.stderr)
+        entries.append(_without_withdrawn(source, entry))
     return entries
+
+
+def _without_withdrawn(source: Source, entry: Entry) -> Entry:
+    """The entry, with nothing about the person in it where they withdrew."""
+    if not source.withdrawn or entry.reason == WITHDRAWN or not entry.source_patient_id:
+        return entry
+    if source.pseudonym(entry.source_patient_id) not in source.withdrawn:
+        return entry
+    return replace(entry, source_patient_id="", issuer="", modality="", study_uid="", reason=WITHDRAWN)
 
 
 def _content_known(source: Source, entry: Entry) -> bool:
@@ -333,21 +361,27 @@ def _write_people(source: Source, entries: Sequence[Entry]) -> None:
 
 
 def _unplaced_manifest(unplaced: Mapping[str, Sequence[list[Any]]]) -> dict[str, Any]:
-    """Files that belong to no patient, in the form of a de-identification manifest, so that they are counted."""
+    """Files that belong to no patient, in the form of a de-identification manifest, so that they are counted.
+
+    Those of people who withdrew are one row together.
+    """
+    found = [(str(row[0]), 1, code) for code in sorted(unplaced) if code != WITHDRAWN for row in sorted(unplaced[code])]
+    if gone := unplaced.get(WITHDRAWN):
+        found.append((WITHDRAWN, len(gone), WITHDRAWN))
     rows = [
         {
-            "session": "",
-            "stage": "files",
-            "item": str(row[0]),
-            "count": 1,
-            "kind": "quarantined",
-            "reason": code,
-            "detail": "",
+            **{"session": "", "stage": "files", "item": item, "count": count},
+            **{"kind": reason(code).kind, "reason": code, "detail": ""},
         }
-        for code in sorted(unplaced)
-        for row in sorted(unplaced[code])
+        for item, count, code in found
     ]
-    return {"patient": "", "part": "images", "files": [], "files_in": len(rows), "set_aside": rows}
+    return {
+        "patient": "",
+        "part": "images",
+        "files": [],
+        "files_in": sum(row["count"] for row in rows),
+        "set_aside": rows,
+    }
 
 
 def _index_path(source: Source) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from osteorad.cohort.schemas import SERIES
+from osteorad.dicom.lesion_numbers import Box, Claim, Contour, Given, Place, box_of, number_lesions
 from osteorad.dicom.mask_images import Target
 from osteorad.dicom.rtstruct import Drawn
 from osteorad.errors import SetAside
@@ -27,24 +28,40 @@ class Labelled:
     """A ROI that is about to be drawn: what it is of, where it comes from, and how to draw it."""
 
     roi: str
-    number: int | None  # lesion number that its name fixes; None: its rank
+    item: str  # what its row is called where it is set aside
+    number: int | None  # lesion number that its name fixes; None: what it had before, else its rank
     source: str  # rtstruct | seg | file
     series: str
     hash: str  # of the contour; empty: that of the voxels is taken
     draw: Callable[[Target], Drawn]
+    corrects: bool = False  # a mask file called `<roi>-<n>`: takes the place of the DICOM contour n
     flags: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A ROI that waits for its number; `record`, that of its mask, is None where it was rejected."""
+
+    labelled: Labelled
+    claim: Claim
+    record: dict[str, Any] | None
+
+    @property
+    def used(self) -> bool:
+        """True once its mask has a number: neither rejected nor replaced."""
+        return self.record is not None and "lesion" in self.record
+
+
 @dataclass(slots=True)
 class Account:
-    """Masks written, things set aside, ROIs that came in, and lesion numbers and contours that are taken."""
+    """Masks under their numbers, things set aside, ROIs that came in and wait for numbers, contours that were seen."""
 
     folder: Path
     masks: list[dict[str, Any]] = field(default_factory=list)
     set_aside: list[dict[str, Any]] = field(default_factory=list)
     rois_in: int = 0
-    numbers: set[tuple[str, str, str, int]] = field(default_factory=set)
+    waiting: list[Waiting] = field(default_factory=list)
     voxels_seen: set[tuple[str, str, str, str]] = field(default_factory=set)
 
     def leave(self, stage: str, session: str, item: str, problem: SetAside) -> None:
@@ -62,54 +79,83 @@ class Account:
         )
 
     def keep(self, labelled: Labelled, target: Target) -> tuple[Patch, dict[str, Any]]:
-        """Draw a ROI, write its mask, and record it; raises SetAside.
+        """Draw a ROI, write its mask without a number, and record it; raises SetAside.
 
-        A ROI that is rejected keeps its rank, so that the contours of CT and PET stay paired; a repeated one does not.
+        A ROI that is rejected gets a number, so that the contours of CT and PET stay paired; a repeated one does not.
         """
         place = (target.session, target.image, labelled.roi)
-        flags = set(labelled.flags)
         try:
             drawn = labelled.draw(target)
         except SetAside:
-            self._number(place, labelled.number)
+            self._wait(labelled, place, labelled.hash, None, None)
             raise
         seen = voxels_hash(drawn.patch)
         if drawn.patch.voxels:
             if (*place, seen) in self.voxels_seen:
                 raise SetAside("contour_duplicate")
             self.voxels_seen.add((*place, seen))
-        lesion = self._number(place, labelled.number)
-        if labelled.number not in (None, lesion):
-            flags.add("roi_name_duplicate")
-        record = self._write(labelled, target, lesion, drawn, sorted({*flags, *drawn.flags}))
+        record = self._write(labelled, target, drawn)
         record["hash"] = labelled.hash or seen
-        self.masks.append(record)
+        self._wait(labelled, place, record["hash"], box_of(drawn.patch, target.grid), record)
         return drawn.patch, record
 
-    def _number(self, place: tuple[str, str, str], wanted: int | None) -> int:
-        """The wanted lesion number where it is free, else the next free one."""
-        number = wanted or 1
-        while (*place, number) in self.numbers:
-            number += 1
-        self.numbers.add((*place, number))
-        return number
+    def _wait(
+        self, labelled: Labelled, place: Place, known_by: str, box_mm: Box | None, record: dict[str, Any] | None
+    ) -> None:
+        claim = Claim(
+            place=place,
+            contour=Contour(hash=known_by, roi_number=labelled.facts.get("number"), box_mm=box_mm),
+            wanted=labelled.number,
+            corrects=labelled.corrects and record is not None,
+        )
+        self.waiting.append(Waiting(labelled=labelled, claim=claim, record=record))
 
-    def _write(self, labelled: Labelled, target: Target, lesion: int, drawn: Drawn, flags: list[str]) -> dict[str, Any]:
-        path = f"{target.session}/{target.image}/{labelled.roi}-{lesion}.nii.gz"
+    def number(self, given: Given) -> Given:
+        """Number what waits, and let files that correct take the places of contours; returns the new register."""
+        numbered = number_lesions([one.claim for one in self.waiting], given)
+        for file, contour in numbered.replaced.items():
+            self._replace(self.waiting[contour], self.waiting[file], numbered.numbers[file])
+        for at, (one, lesion) in enumerate(zip(self.waiting, numbered.numbers, strict=True)):
+            if one.record is not None and at not in numbered.replaced.values():
+                self._name(one.labelled, one.record, lesion)
+        return numbered.given
+
+    def _replace(self, contour: Waiting, file: Waiting, lesion: int) -> None:
+        """Take the mask of a contour away for the file that corrects it; one that was rejected has its row already."""
+        labelled = contour.labelled
+        if file.record is not None:
+            before = {"series": labelled.series, "hash": contour.claim.contour.hash, **labelled.facts}
+            file.record["replaces"] = before
+        if contour.record is not None:
+            (self.folder / contour.record["path"]).unlink()
+            problem = SetAside("contour_replaced", f"{labelled.roi}-{lesion}")
+            self.leave("masks", contour.record["session"], labelled.item, problem)
+
+    def _name(self, labelled: Labelled, record: dict[str, Any], lesion: int) -> None:
+        """Give a record its number, and its mask the name that goes with it."""
+        written = self.folder / record["path"]
+        record["lesion"] = lesion
+        record["path"] = f"{record['session']}/{record['image']}/{record['roi']}-{lesion}.nii.gz"
+        written.rename(self.folder / record["path"])
+        if labelled.number not in (None, lesion):
+            record["flags"] = sorted({*record["flags"], "roi_name_duplicate"})
+        self.masks.append(record)
+
+    def _write(self, labelled: Labelled, target: Target, drawn: Drawn) -> dict[str, Any]:
+        path = f"{target.session}/{target.image}/.waiting-{len(self.waiting)}.nii.gz"
         write_nifti(self.folder / path, drawn.patch.on(target.grid).array, target.grid.affine_ras)
         voxels = drawn.patch.voxels
         return {
             "session": target.session,
             "image": target.image,
             "roi": labelled.roi,
-            "lesion": lesion,
             "path": path,
             "sha256": sha256_file(self.folder / path),
             "voxels": voxels,
             "volume_ml": round(voxels * target.grid.voxel_ml, 9),
             "source": labelled.source,
             "series": labelled.series,
-            "flags": flags,
+            "flags": sorted({*labelled.flags, *drawn.flags}),
             **labelled.facts,
         }
 

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from osteorad.dicom.mask_account import Account, Labelled, series_row
+from osteorad.dicom.lesion_numbers import read_numbers, write_numbers
+from osteorad.dicom.mask_account import Account, Labelled, Waiting, series_row
 from osteorad.dicom.mask_files import (
     MaskFile,
     Region,
@@ -30,6 +31,7 @@ from osteorad.errors import SetAside
 from osteorad.files import read_json, write_json
 from osteorad.images.lattice import Placement, overlap
 from osteorad.images.volume import Patch
+from osteorad.reasons import reason
 
 # `Met 2`, `lesion_3`: the reader's own number, so that a file that is refused does not shift the others
 READER_NUMBER = re.compile(r".*[ _-]0*(?P<number>[1-9]\d{0,3})")
@@ -68,13 +70,15 @@ def draw_masks(
     mask_set: str,
     rois: Mapping[str, list[str]],
     out_dir: Path,
+    numbers: Path | None = None,
 ) -> None:
     """Write the masks of one patient and, last, `masks.json`; `out_dir` is emptied first.
 
     images, contours : the manifests images.json and contours.json. source_root : folder of the contour objects where
     the manifest's root is "source". contour_files : folder `contours/<set>/<patient>` of mask files. rois : ROI ->
     patterns of contour names. The set "manual" takes DICOM contours and mask files, another set mask files only: a
-    patient without them has no mask in it.
+    patient without them has no mask in it. numbers : register of the lesion numbers of this patient and set, read and
+    kept; without it nothing is known of earlier runs.
     """
     image_manifest, manifest = read_json(images), read_json(contours)
     shutil.rmtree(out_dir, ignore_errors=True)
@@ -86,15 +90,17 @@ def draw_masks(
         rois=rois,
         assigned=manifest["roi_names"] == "assigned",
     )
-    series: list[dict[str, Any]] = []
+    objects: list[DrawnObject] = []
     if mask_set == "manual":
         root = source_root if manifest["root"] == "source" else contours.parent
         if root is None:
             raise ValueError("contours of a source folder need its path")
-        sessions = {session["session"]: session for session in image_manifest.get("sessions", [])}
-        series = draw_objects(manifest["files"], root, context, sessions, account)
+        objects = draw_objects(manifest["files"], root, context, account)
     if contour_files is not None and contour_files.is_dir():
         draw_files(contour_files, context, account)
+    given = account.number(read_numbers(numbers))
+    if numbers is not None:
+        write_numbers(numbers, image_manifest["patient"], mask_set, given)
     write_json(
         out_dir / "masks.json",
         {
@@ -103,7 +109,7 @@ def draw_masks(
             "set": mask_set,
             "rois_in": account.rois_in,
             "masks": sorted(account.masks, key=lambda m: (m["session"], m["image"], m["roi"], m["lesion"])),
-            "series": series,
+            "series": series_rows(objects, image_manifest.get("sessions", [])),
             "set_aside": account.set_aside,
         },
     )
@@ -112,26 +118,46 @@ def draw_masks(
 # --- DICOM objects ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnObject:
+    """One RTSTRUCT or SEG: its ROIs that wait for numbers, and the rows of what was set aside."""
+
+    entry: Mapping[str, Any]  # of contours.json
+    waiting: Sequence[Waiting]
+    lost: Sequence[Mapping[str, Any]]
+
+
 def draw_objects(
-    files: Sequence[Mapping[str, Any]],
-    root: Path,
-    context: Context,
-    sessions: Mapping[str, Mapping[str, Any]],
-    account: Account,
-) -> list[dict[str, Any]]:
-    """Draw every RTSTRUCT and SEG; returns a row a series and outcome. An object is used when one of its ROIs is."""
-    outcomes: Counter[tuple[str, str, str, tuple[str, str]]] = Counter()
+    files: Sequence[Mapping[str, Any]], root: Path, context: Context, account: Account
+) -> list[DrawnObject]:
+    """Draw every RTSTRUCT and SEG."""
+    drawn = []
     for entry in sorted(files, key=lambda entry: (entry["series"], entry["sop_uid"], entry["path"])):
-        masks, first = len(account.masks), len(account.set_aside)
+        waiting, lost = len(account.waiting), len(account.set_aside)
         try:
             _draw_object(entry, root / entry["path"], context, account)
         except SetAside as problem:
             account.leave("series", entry["session"], entry["series"], problem)
-        lost = account.set_aside[first:]
-        used = len(account.masks) > masks
-        outcome = ("used", "") if used else (lost[0]["kind"], lost[0]["reason"])
-        outcomes[entry["session"], entry["series"], entry["modality"], outcome] += 1
-    return [series_row(*key, count, sessions) for key, count in sorted(outcomes.items())]
+        drawn.append(DrawnObject(entry=entry, waiting=account.waiting[waiting:], lost=account.set_aside[lost:]))
+    return drawn
+
+
+def series_rows(objects: Sequence[DrawnObject], sessions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row a series and outcome, after numbering. An object is used when one of its ROIs is."""
+    by_name = {session["session"]: session for session in sessions}
+    outcomes: Counter[tuple[str, str, str, tuple[str, str]]] = Counter()
+    for drawn in objects:
+        entry = drawn.entry
+        outcomes[entry["session"], entry["series"], entry["modality"], _outcome(drawn)] += 1
+    return [series_row(*key, count, by_name) for key, count in sorted(outcomes.items())]
+
+
+def _outcome(drawn: DrawnObject) -> tuple[str, str]:
+    """State and reason of an object."""
+    if any(one.used for one in drawn.waiting):
+        return "used", ""
+    code = drawn.lost[0]["reason"] if drawn.lost else "contour_replaced"
+    return reason(code).kind, code
 
 
 def _draw_object(entry: Mapping[str, Any], path: Path, context: Context, account: Account) -> None:
@@ -144,6 +170,7 @@ def _draw_object(entry: Mapping[str, Any], path: Path, context: Context, account
     for piece, match in zip(pieces, matches, strict=True):
         account.rois_in += 1
         shown = piece.name if context.assigned and NUMBERED.fullmatch(piece.name) else f"roi-{piece.number}"
+        item = f"{entry['series']}/{shown}"
         try:
             if match is None:
                 raise SetAside("roi_unmatched")
@@ -152,6 +179,7 @@ def _draw_object(entry: Mapping[str, Any], path: Path, context: Context, account
             flags += ["rtstruct_references_dangle"] if _dangles(piece.source, target) else []
             labelled = Labelled(
                 roi=match[0],
+                item=item,
                 number=None,
                 source=entry["modality"].lower(),
                 series=entry["series"],
@@ -162,7 +190,7 @@ def _draw_object(entry: Mapping[str, Any], path: Path, context: Context, account
             )
             drawn.append(account.keep(labelled, target))
         except SetAside as problem:
-            account.leave("masks", entry["session"], f"{entry['series']}/{shown}", problem)
+            account.leave("masks", entry["session"], item, problem)
     if entry["modality"] == "SEG":
         _flag_overlaps(drawn)
 
@@ -261,32 +289,35 @@ def draw_files(folder: Path, context: Context, account: Account) -> None:
             continue
         for region in found:
             account.rois_in += 1
+            shown = f"{item}/{region.value}"
+            own = _assigned(mask_file.stem, context.rois) if len(found) == 1 else None
             try:
-                account.keep(_labelled(mask_file, region, where, context.rois, index), target)
+                roi, number = own or _of_region(region, context.rois)
+                labelled = Labelled(
+                    roi=roi,
+                    item=shown,
+                    number=number,
+                    source="file",
+                    series="",
+                    hash="",
+                    draw=partial(_draw_region, mask_file, region, where),
+                    facts={"file": index, "layer": region.layer, "value": region.value},
+                    corrects=own is not None,
+                )
+                account.keep(labelled, target)
             except SetAside as problem:
-                account.leave("masks", target.session, f"{item}/{region.value}", problem)
+                account.leave("masks", target.session, shown, problem)
 
 
-def _labelled(
-    mask_file: MaskFile, region: Region, where: Placement, rois: Mapping[str, list[str]], index: int
-) -> Labelled:
-    """What a region of a mask file, the `index`th of its folder, is of; raises SetAside `roi_unmatched`."""
+def _draw_region(mask_file: MaskFile, region: Region, where: Placement, target: Target) -> Drawn:
+    return draw_region(mask_file, region, where, target.grid)
+
+
+def _of_region(region: Region, rois: Mapping[str, list[str]]) -> tuple[str, int | None]:
+    """ROI of a region, and the lesion number that its name fixes; raises SetAside `roi_unmatched`."""
     fixed = _assigned(region.name, rois)
     match = fixed or assign([region.name], rois)[0]
     if match is None:
         raise SetAside("roi_unmatched")
     own = READER_NUMBER.fullmatch(region.name.strip())
-    number = region.number or (int(own["number"]) if own else None)
-
-    def draw(target: Target) -> Drawn:
-        return draw_region(mask_file, region, where, target.grid)
-
-    return Labelled(
-        roi=match[0],
-        number=fixed[1] if fixed else number,
-        source="file",
-        series="",
-        hash="",
-        draw=draw,
-        facts={"file": index, "layer": region.layer, "value": region.value},
-    )
+    return match[0], fixed[1] if fixed else region.number or (int(own["number"]) if own else None)

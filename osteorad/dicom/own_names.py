@@ -49,6 +49,8 @@ def named_contours(
     for mask in read_json(masks)["masks"]:
         place = (mask["object"], mask["number"]) if "object" in mask else ("file", mask["file"])
         drawn.setdefault(place, []).append(mask)
+        if "replaces" in mask:
+            drawn.setdefault((mask["replaces"]["object"], mask["replaces"]["number"]), []).append(mask)
     found: list[NamedContour] = []
     for uid, number, name in _object_names(read_json(contours), names, contours.parent, source_root):
         found += [_named(name, mask) for mask in drawn.get((uid, number), [])] or [NamedContour(name=name)]

@@ -12,9 +12,11 @@ from pathlib import Path
 from pydicom import dcmread
 
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, read_key
-from osteorad.cohort.sources import Source, source_of
+from osteorad.cohort.sources import Source, read_withdrawn, source_of
 from osteorad.dicom import index
 from osteorad.files import read_json
+
+NAMES = "names"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +24,19 @@ class JobSource:
     """Files and keys that one job may see."""
 
     folder: Path
+    names: Path  # folder of the registers of names that stay
     key: bytes | None
     project_key: bytes | None
+    withdrawn: frozenset[str]  # pseudonyms
     indexed: Source | None  # None for phantoms
+
+    def image_names(self, patient: str) -> Path:
+        """Register of a patient's image names; `convert_images` alone writes it."""
+        return self.names / "images" / f"{patient}.json"
+
+    def lesion_numbers(self, mask_set: str, patient: str) -> Path:
+        """Register of a patient's lesion numbers in a mask set; `draw_masks` of that set alone writes it."""
+        return self.names / "masks" / mask_set / f"{patient}.json"
 
     def pseudonym(self, source_patient_id: str) -> str:
         """The pseudonym of a person; the PatientID itself where the source holds no identity."""
@@ -65,7 +77,21 @@ def open_source(params: Mapping[str, str]) -> JobSource:
     name, kind, private = params["cohort"], params["kind"], params["private_dir"]
     if kind == "phantom":
         folder = workdir / private / name / "source"
-        return JobSource(folder=folder, key=PHANTOM_KEY, project_key=PHANTOM_KEY, indexed=None)
+        return JobSource(
+            folder=folder,
+            names=folder.parent / NAMES,
+            key=PHANTOM_KEY,
+            project_key=PHANTOM_KEY,
+            withdrawn=read_withdrawn(folder.parent),
+            indexed=None,
+        )
     source = source_of(name, kind=kind, path=params["path"], workdir=workdir, private_dir=private)
     project_key = None if source.key is None else read_key(workdir / private / "project.key")
-    return JobSource(folder=source.folder, key=source.key, project_key=project_key, indexed=source)
+    return JobSource(
+        folder=source.folder,
+        names=source.state / NAMES,
+        key=source.key,
+        project_key=project_key,
+        withdrawn=source.withdrawn,
+        indexed=source,
+    )

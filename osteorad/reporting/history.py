@@ -1,22 +1,23 @@
 """The list of runs beside a page: one line a run that changed something, each holding the digest of the line before.
 
 Append-only and outside the byte identity (contract 8): it depends on the past. A line that was cut off or changed stays
-and is told, and so is one that was taken out. Written by Snakemake's main process alone, after a run.
+and is told, and so is one that was taken out. It counts patients and names nobody: a list that only grows could not
+forget who withdrew. Written by Snakemake's main process alone, after a run.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.why import key_changes
-from osteorad.files import read_json
 from osteorad.past import FOLDER
-from osteorad.provenance import digest, sha256_file
+from osteorad.provenance import digest
 from osteorad.reporting.gravest import gravest
 
 NAME = "history.jsonl"
@@ -25,7 +26,9 @@ DIGITS = 16
 KINDS = ("setting", "code", "data", "version", "step")
 Line = Mapping[str, Any]
 FIELDS = {"run", "time", "before", "digest", "report", "keys", "settings", "code", "n", "samples", "people", "state"}
-FIELDS |= {"auc", "verdict", "added", "left", "whole", "changes"}
+FIELDS |= {"auc", "verdict", "came", "left", "changes"}
+SOMEONE = "<patient>"
+SHORTEST = 4  # characters of a pseudonym that is looked for: shorter ones are in every text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,17 @@ class Runs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What stands behind a page now. keys : path -> text; patients : pseudonyms, sorted; report : of report.json."""
+    """What stands behind a page now.
+
+    report : of report.json; keys : path -> text; patients : pseudonyms of those who count, sorted; named : everybody
+    whom a key may name.
+    """
 
     report: Mapping[str, Any]
     digest: str
     keys: Mapping[str, str]
     patients: tuple[str, ...]
+    named: frozenset[str] = frozenset()
 
 
 # --- the list --------------------------------------------------------------------------------------------------------
@@ -100,27 +108,18 @@ def append(path: Path, line: Line) -> None:
 # --- a line ----------------------------------------------------------------------------------------------------------
 
 
-def state_of(report: Path, keys: Mapping[str, str], patients: Sequence[str]) -> State:
-    """What stands behind a page. keys : what each key said when the page was written."""
-    return State(
-        report=read_json(report),
-        digest=sha256_file(report)[:DIGITS],
-        keys=keys,
-        patients=tuple(sorted(set(patients))),
-    )
-
-
-def next_line(runs: Runs, state: State, *, time: str, folder: Path) -> dict[str, Any] | None:
+def next_line(runs: Runs, state: State, *, before: Sequence[str], time: str, folder: Path) -> dict[str, Any] | None:
     """The line of a run; None where neither report.json nor a key differs from the last one.
 
-    time : day and time of the run, UTC. folder : the working folder, where keys keep what they said before. Patients
-    that came and left are told; `whole`: all are told, since there was no line before or it does not tell them.
+    before : patients of the last line, as far as they are known. time : day and time of the run, UTC. folder : the
+    working folder, where keys keep what they said before. How many patients came and left is None where `before` are
+    not those of the last line.
     """
     last = runs.lines[-1] if runs.lines else None
     key_digests = {path: digest(text, DIGITS) for path, text in state.keys.items()}
     if last is not None and last["report"] == state.digest and last["keys"] == key_digests:
         return None
-    known = _patients_of(runs.lines)
+    known = last is not None and last["people"] == digest(sorted(before), DIGITS)
     numbers = state.report["numbers"]
     line: dict[str, Any] = {
         "run": last["run"] + 1 if last else 1,
@@ -136,9 +135,8 @@ def next_line(runs: Runs, state: State, *, time: str, folder: Path) -> dict[str,
         "state": state.report["state"],
         "auc": _auc(numbers),
         "verdict": gravest(state.report),
-        "whole": not known,
-        "added": sorted(set(state.patients) - (known or set())),
-        "left": sorted((known or set()) - set(state.patients)),
+        "came": len({*state.patients} - {*before}) if known else None,
+        "left": len({*before} - {*state.patients}) if known else None,
     }
     return {**line, "changes": [] if last is None else _changes(last, line, state, folder)}
 
@@ -154,23 +152,14 @@ def _auc(numbers: Mapping[str, Any]) -> list[float] | None:
     return [answer["auc"], answer["low"], answer["high"]] if answer.get("kind") == "result" else None
 
 
-def _patients_of(lines: Sequence[Line]) -> set[str] | None:
-    """Patients of the last line, followed through all lines; None where the list lacks one of them."""
-    found: set[str] = set()
-    for line in lines:
-        found = set(line["added"]) if line["whole"] else (found - set(line["left"])) | set(line["added"])
-    if lines and digest(sorted(found), DIGITS) != lines[-1]["people"]:
-        return None
-    return found
-
-
 def _changes(last: Line, line: Line, state: State, folder: Path) -> list[dict[str, str]]:
     """What differs from the line before: kind and sentence. Rules that say the same share a sentence."""
     said: dict[tuple[str, str], list[str]] = {}
+    names = sorted(state.named, key=len, reverse=True)
     for path in sorted(state.keys.keys() | last["keys"].keys()):
         rule = Path(path).name.split(".")[0]
         for kind, sentence in _key_changes(path, last["keys"].get(path), state.keys.get(path), folder):
-            said.setdefault((kind, sentence), []).append(rule)
+            said.setdefault((kind, _nameless(sentence, names)), []).append(rule)
     changes = [
         {"kind": kind, "what": sentence, "rules": ", ".join(dict.fromkeys(rules))}
         for (kind, sentence), rules in said.items()
@@ -180,6 +169,15 @@ def _changes(last: Line, line: Line, state: State, folder: Path) -> list[dict[st
     if last["verdict"]["word"] != line["verdict"]["word"]:
         figures.append(f"was {last['verdict']['word']}; is {line['verdict']['word']}")
     return [*changes, *({"kind": "figures", "what": what, "rules": ""} for what in figures)]
+
+
+def _nameless(sentence: str, names: Sequence[str]) -> str:
+    """A sentence about settings without the patients whom they name, such as those who are excluded."""
+    sentence = re.sub(r"(?<=^exclude\.).+?(?= (?:is new:|was ))", SOMEONE, sentence)
+    for name in names:
+        if len(name) >= SHORTEST:
+            sentence = sentence.replace(name, SOMEONE)
+    return sentence
 
 
 def _key_changes(path: str, old: str | None, new: str | None, folder: Path) -> Iterator[tuple[str, str]]:

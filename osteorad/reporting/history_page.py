@@ -125,7 +125,7 @@ def _forest(shown: Sequence[Line]) -> doc.Part:
 
 
 def _changes_section(runs: Runs, shown: Sequence[Line]) -> doc.Section:
-    """What changed from run to run, old against new, and the patients that came or left."""
+    """What changed from run to run, old against new."""
     rows = [row for line in shown for row in _change_rows(line)]
     last = shown[0] if shown else None
     sentence = "Nothing to compare yet: fewer than 2 runs."
@@ -140,36 +140,21 @@ def _changes_section(runs: Runs, shown: Sequence[Line]) -> doc.Section:
     ]
     empty = f"None: 0 changes in {plural(len(shown), 'run')}."
     parts = [doc.table("changes-table", "What changed against the run before.", columns, rows, empty=empty, head="run")]
-    parts += [part for line in shown for part in _people(line)]
     numbers = {"runs": [line["run"] for line in shown], "before": [line["run"] - 1 for line in shown], "least": 2}
     return doc.section("changes", "What changed", sentence, parts, numbers={**numbers, "zero": 0})
 
 
 def _change_rows(line: Line) -> list[dict[str, Any]]:
-    came, left = len(line["added"]), len(line["left"])
     run = f"Run{NO_BREAK}{line['run']}"
     rows = [{"run": run, **change} for change in line["changes"]]
     if line["run"] == 1:
         return rows
-    if line["whole"]:
-        what = "which ones came or left is not known: the list before does not tell its patients"
-        rows.insert(0, {"run": run, "kind": "patients", "what": what, "rules": ""})
-    elif came or left:
-        what = f"{came} came, {left} left; now {line['n']}"
+    what = f"{line['came']} came, {line['left']} left; now {line['n']}"
+    if line["came"] is None:
+        what = f"how many came or left is not known, since the list of who counted is gone; now {line['n']}"
+    if line["came"] != 0 or line["left"] != 0:
         rows.insert(0, {"run": run, "kind": "patients", "what": what, "rules": ""})
     return rows
-
-
-def _people(line: Line) -> list[doc.Part]:
-    """Pseudonyms of the patients that came or left, folded away."""
-    if line["run"] == 1 or line["whole"]:
-        return []
-    words = {"came": line["added"], "left": line["left"]}
-    return [
-        doc.fold(f"Run {line['run']}: {plural(len(names), 'patient')} {word}", names)
-        for word, names in words.items()
-        if names
-    ]
 
 
 def _list_section(runs: Runs) -> doc.Section:
@@ -181,6 +166,7 @@ def _list_section(runs: Runs) -> doc.Section:
         "A run in another folder": "is not on the list: each working folder has its own.",
         "A line": "holds the digest of the line before, so a changed or missing one is told here; missing ones at the "
         "end cannot be.",
+        "Patients": "are counted, never named, so that who withdraws leaves no name here.",
         "Times": "are those of the machine's clock. Nothing says who ran it, or where.",
     }
     parts = [*notes, doc.pairs(list(rows.items())), doc.links([(f"The list itself ({NAME}), one JSON a line", NAME)])]

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from osteorad.cohort.page_keys import behind_analysis, behind_cohort
 from osteorad.cohort.plan import Plan
-from osteorad.files import read_parquet, write_text_if_changed
+from osteorad.files import json_text, read_json, read_parquet, write_text_if_changed
 from osteorad.past import text_at
-from osteorad.reporting.history import NAME, PAGE, append, next_line, read_runs, state_of
+from osteorad.provenance import sha256_file
+from osteorad.reporting.history import DIGITS, NAME, PAGE, State, append, next_line, read_runs
 from osteorad.reporting.history_page import history_report
 from osteorad.reporting.render import render_page
+
+LAST = "results/.state/history"  # who counted at the last line; `prune` removes it with whom it names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class Kept:
     folder: Path
     keys: tuple[str, ...]
     table: str  # Parquet file beside report.json whose patients count
+    excluded: tuple[str, ...]  # whom the settings name
 
 
 def after_run(plan: Plan, *, now: datetime.datetime | None = None) -> list[str]:
@@ -39,29 +43,53 @@ def after_run(plan: Plan, *, now: datetime.datetime | None = None) -> list[str]:
 
 def _pages(plan: Plan) -> Iterator[Kept]:
     results = plan.loaded.workdir / "results"
-    for name in plan.config.cohorts:
-        keys = tuple(behind_cohort(plan.config, plan.recipes, name))
-        folder = results / "cohorts" / name
-        yield Kept(kind="cohort", name=name, folder=folder, keys=keys, table="patients.parquet")
-    for name in plan.config.analyses:
-        keys = tuple(behind_analysis(plan.config, plan.recipes, name))
-        folder = results / "analyses" / name
-        yield Kept(kind="analysis", name=name, folder=folder, keys=keys, table="samples.parquet")
+    for name, cohort in plan.config.cohorts.items():
+        yield Kept(
+            kind="cohort",
+            name=name,
+            folder=results / "cohorts" / name,
+            keys=tuple(behind_cohort(plan, name)),
+            table="patients.parquet",
+            excluded=tuple(cohort.exclude),
+        )
+    for name, analysis in plan.config.analyses.items():
+        yield Kept(
+            kind="analysis",
+            name=name,
+            folder=results / "analyses" / name,
+            keys=tuple(behind_analysis(plan, name)),
+            table="samples.parquet",
+            excluded=tuple(plan.config.cohorts[analysis.cohort].exclude),
+        )
 
 
 def _brought_up(page: Kept, workdir: Path, time: str) -> bool:
     report, path = page.folder / "report.json", page.folder / NAME
     if not report.is_file():
         return False
-    runs = read_runs(path)
-    state = state_of(report, _texts(page, workdir, report.stat().st_mtime_ns), _patients(page))
-    line = next_line(runs, state, time=time, folder=workdir)
+    last = workdir / LAST / f"{page.kind}.{page.name}.json"
+    before = read_json(last)["patients"] if last.exists() else []
+    runs, state = read_runs(path), _state(page, workdir, before)
+    line = next_line(runs, state, before=before, time=time, folder=workdir)
     if line is not None:
         append(path, line)
+        write_text_if_changed(last, json_text({"patients": list(state.patients)}))
         runs = read_runs(path)
     whole = history_report(page.kind, page.name, str(state.report["title"]), runs)
     write_text_if_changed(page.folder / PAGE, render_page(whole))
     return line is not None
+
+
+def _state(page: Kept, workdir: Path, before: list[str]) -> State:
+    report = page.folder / "report.json"
+    rows = _rows(page)
+    return State(
+        report=read_json(report),
+        digest=sha256_file(report)[:DIGITS],
+        keys=_texts(page, workdir, report.stat().st_mtime_ns),
+        patients=tuple(sorted({row["patient"] for row in rows if row.get("state", "used") == "used"})),
+        named=frozenset({*before, *page.excluded, *(row["patient"] for row in rows)}),
+    )
 
 
 def _texts(page: Kept, workdir: Path, time_ns: int) -> Mapping[str, str]:
@@ -76,10 +104,10 @@ def _texts(page: Kept, workdir: Path, time_ns: int) -> Mapping[str, str]:
     return found
 
 
-def _patients(page: Kept) -> list[str]:
-    """Patients that count: with a sample, or used by the cohort."""
+def _rows(page: Kept) -> list[dict[str, str]]:
+    """Patients, and of a cohort what became of them."""
     path = page.folder / page.table
     if not path.exists():
         return []
-    rows = read_parquet(path, columns=["patient", "state"] if page.kind == "cohort" else ["patient"]).to_pylist()
-    return sorted({str(row["patient"]) for row in rows if row.get("state", "used") == "used"})
+    columns = ["patient", "state"] if page.kind == "cohort" else ["patient"]
+    return list(read_parquet(path, columns=columns).to_pylist())

@@ -44,7 +44,7 @@ def done_section(source: str, policies: Rows) -> doc.Section:
     """What was done. policies : a row a manifest: patient, edition, options, date_shifted."""
     patients = {row["patient"] for row in policies}
     if source == "deidentified":
-        return _taken_over(len(patients))
+        return _taken_over(len(patients), sorted({str(row["edition"]) for row in policies if row["edition"]}))
     policy = load_policy()
     editions = sorted({str(told["edition"]) for told in policies if told["edition"]})
     codes = {code for told in policies for code in told["options"]}
@@ -74,7 +74,8 @@ def done_section(source: str, policies: Rows) -> doc.Section:
     return doc.section("done", "What was done", sentence, body, numbers=numbers)
 
 
-def _taken_over(patients: int) -> doc.Section:
+def _taken_over(patients: int, editions: Sequence[str]) -> doc.Section:
+    """What came pseudonymised. editions : of the policy, where another site's run of this workflow states one."""
     text = (
         "Headers, dates and private attributes are those of the site that sent the images; ask it for its policy. "
         "Here, only objects of a kind that may show or tell who someone is were set aside: screen saves, secondary "
@@ -82,6 +83,9 @@ def _taken_over(patients: int) -> doc.Section:
     )
     sentence = f"Nothing was removed here: {plural(patients, 'patient')} taken over, 0 headers changed."
     parts = [doc.note(text, title="This workflow did not check.", tone="warn")]
+    if editions:
+        words = f"Another site ingested this cohort with this workflow. Its manifests state {listed(editions)}."
+        parts.append(doc.note(words, title="Ingested elsewhere.", facts={"editions": list(editions)}))
     return doc.section("done", "What was done", sentence, parts, numbers={"patients": patients, "zero": 0})
 
 

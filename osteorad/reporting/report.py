@@ -115,11 +115,6 @@ def links(items: Sequence[tuple[str, str]]) -> Part:
     return {"kind": "links", "items": [{"text": text, "href": href} for text, href in items]}
 
 
-def fold(title: str, names: Sequence[str]) -> Part:
-    """Names that a reader opens, such as pseudonyms; the title counts them."""
-    return {"kind": "fold", "title": title, "names": list(names)}
-
-
 def report(
     kind: str,
     name: str,

@@ -39,6 +39,8 @@ def test_command_lists_its_measurements(capsys):
         "modelling",
         "selection",
         "dryrun",
+        "finished",
+        "cohort",
         "index",
         "scan",
         "pages",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from osteorad.files import read_json, read_parquet
+from tests.workflow.hospital import export_of
 from tests.workflow.snake import snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -56,16 +56,7 @@ def emptied(roi: pydicom.Dataset) -> None:
 def export(run, tmp_path_factory) -> Path:
     """A working folder with a damaged export of twelve patients."""
     folder = tmp_path_factory.mktemp("hospital")
-    source = run / "private/small/source"
-    patients = sorted(p.parent.name for p in source.glob("*/manifest.json"))
-    for number, name in enumerate(patients):
-        for row in read_json(source / name / "manifest.json")["files"]:
-            if not row["path"].startswith("masks"):
-                target = folder / f"export/{number:02d}" / row["path"]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source / name / row["path"], target)
-    for table in ("clinical.tsv", "lesions.tsv"):
-        shutil.copy(source / table, folder / table)
+    export_of(run / "private/small/source", folder)
     folders = [folder / f"export/{number:02d}" for number in range(12)]
     single = [f for f in folders if len({h.SeriesInstanceUID for _, h in headers(f, "CT")}) == 1]
     plain = [f for f in single if headers(f, "RTSTRUCT")][:4]

@@ -56,12 +56,12 @@ def test_keys_behind_a_page_are_those_of_the_jobs_before_it(tmp_path, config):
     jobs = jobs_of(dry_run(ROOT, tmp_path, []))
     for name in plan.loaded.targets[0]:
         found = upstream(jobs, f"results/cohorts/{name}/report.json")
-        assert found == set(behind_cohort(plan.config, plan.recipes, name))
+        assert found == set(behind_cohort(plan, name))
     for name in plan.loaded.targets[1]:
         found = upstream(jobs, f"results/analyses/{name}/report.json")
         own = {name, plan.config.analyses[name].cohort}
         foreign = {key for key in found if key.split("/")[-1].split(".")[1] not in own}
-        assert found - foreign == set(behind_analysis(plan.config, plan.recipes, name))
+        assert found - foreign == set(behind_analysis(plan, name))
         assert not foreign or plan.config.analyses[name].bundle
 
 

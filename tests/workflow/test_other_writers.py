@@ -99,13 +99,13 @@ def saved(run: Path, patient: str, folder: Path, save: Callable[[Path, Path], No
     return folder
 
 
-def drawn_again(run: Path, patient: str, files: Path, out: Path) -> dict:
+def drawn_again(run: Path, patient: str, files: Path, out: Path, mask_set: str = "reader2") -> dict:
     draw_masks(
         run / COHORT / "images" / patient / "images.json",
         run / COHORT / "dicom" / patient / "contours.json",
         None,
         files,
-        mask_set="reader2",
+        mask_set=mask_set,
         rois=ROIS,
         out_dir=out,
     )
@@ -153,6 +153,29 @@ def test_voxels_that_moved_are_counted(run, tmp_path):
     drawn_again(run, patient, saved(run, patient, tmp_path / "files", in_place), tmp_path / "out")
     off = voxels_off(run, patient, tmp_path / "out")
     assert min(off.values()) > 0
+
+
+def eroded(source: Path, target: Path) -> None:
+    """A reader who takes away the last voxel."""
+    image = nib.load(source)
+    array = np.asarray(image.dataobj).copy()
+    array[tuple(np.argwhere(array)[-1])] = 0
+    nib.Nifti1Image(array, image.affine).to_filename(f"{target}.nii.gz")
+
+
+def test_corrected_masks_take_the_places_of_all_contours(run, tmp_path):
+    patient = two_patients(run)[0]
+    files = saved(run, patient, tmp_path / "files", eroded)
+    again = drawn_again(run, patient, files, tmp_path / "out", "manual")
+    assert set(voxels_off(run, patient, tmp_path / "out").values()) == {1}
+    contours = {(row["object"], row["number"]) for row in drawn(run, patient)}
+    assert {(row["replaces"]["object"], row["replaces"]["number"]) for row in again["masks"]} == contours
+    before = read_json(run / COHORT / "masks/manual" / patient / "masks.json")
+    replaced = [row for row in again["set_aside"] if row["reason"] == "contour_replaced"]
+    assert len(replaced) == len(again["masks"]) == len(before["masks"])
+    assert [row for row in again["set_aside"] if row not in replaced] == before["set_aside"]
+    assert again["rois_in"] == before["rois_in"] + len(replaced)
+    assert "used" not in {row["state"] for row in again["series"]}
 
 
 def shifted(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from osteorad.cohort.plan import load_plan
 from tests.conftest import ROOT
+from tests.unit.cohort.folders import clone, working
 
 PATIENT = "p0123456789ab"
 GONE = f"results/cohorts/small/masks/manual/{PATIENT}/masks.json"
@@ -45,3 +46,16 @@ def test_a_manifest_that_is_gone_is_a_target(plan):
     plan.loaded.path(GONE).parent.mkdir(parents=True)
     plan.loaded.path(GONE).touch()
     assert manifests(plan) == set()
+
+
+def test_mask_files_in_folders_are_inputs_too(tmp_path):
+    plan = load_plan(working(tmp_path / "work"), clone(tmp_path / "clone"))
+    folder = tmp_path / "work/contours/manual" / PATIENT
+    names = ["s1/ct/lesion-2.nii.gz", "lesion-1.nrrd", ".DS_Store", "s1/._lesion-2.nii.gz", "__MACOSX/.x/a.nii"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert plan.contour_files("real", "manual", PATIENT) == [
+        f"contours/manual/{PATIENT}/{name}" for name in ("lesion-1.nrrd", "s1/ct/lesion-2.nii.gz")
+    ]
+    assert plan.contour_files("real", "reader2", PATIENT) == []

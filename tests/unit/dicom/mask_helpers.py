@@ -148,6 +148,7 @@ def draw(
     roi_names: str = "original",
     unchosen: list[str] = (),
     mask_set: str = "manual",
+    numbers: Path | None = None,
 ) -> dict[str, Any]:
     """Run draw_masks and return masks.json; masks lie in folder/masks. Nothing may be lost on the way."""
     draw_masks(
@@ -158,10 +159,13 @@ def draw(
         mask_set=mask_set,
         rois=rois,
         out_dir=folder / "masks",
+        numbers=numbers,
     )
     manifest = read_json(folder / "masks" / "masks.json")
     lost = [row for row in manifest["set_aside"] if row["stage"] == "masks"]
     assert manifest["rois_in"] == len(manifest["masks"]) + len(lost)
+    written = {file.relative_to(folder / "masks").as_posix() for file in (folder / "masks").rglob("*.nii.gz")}
+    assert written == {mask["path"] for mask in manifest["masks"]}
     if mask_set == "manual":
         assert sum(row["files"] for row in manifest["series"]) == len(objects)
     return manifest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -13,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from osteorad.cohort.sources import Source
 from osteorad.dicom import index
 from osteorad.errors import ConfigError
-from osteorad.files import read_json
+from osteorad.files import read_json, read_parquet
 
 
 def write(
@@ -223,3 +224,35 @@ def test_a_header_out_of_order_is_read_to_its_end(source):
     values = index._header_values(path)
     assert values["PatientID"] == "A"
     assert values["Modality"] == ""
+
+
+def test_nothing_of_who_withdrew_is_kept_and_their_files_are_counted(source):
+    index.update(source)
+    gone = source.pseudonym("A")
+    after = replace(source, withdrawn=frozenset({gone}))
+    assert index.update(after) == [source.pseudonym("B")]
+    assert not list(source.state.rglob(f"{gone}*"))
+    unplaced = read_json(source.state / "state/unplaced.json")
+    assert unplaced["files_in"] == 3
+    assert [(row["item"], row["reason"], row["count"]) for row in unplaced["set_aside"]] == [
+        ("withdrawn", "withdrawn", 3)
+    ]
+    kept = read_parquet(source.state / "index.parquet").to_pylist()
+    assert {(row["source_patient_id"], row["study_uid"]) for row in kept if row["reason"]} == {("", "")}
+    assert gone not in (source.state / "pseudonyms.tsv").read_text()
+    assert index.patient_files(after, gone) == []
+
+
+def test_a_new_file_of_who_withdrew_is_not_taken(source):
+    after = replace(source, withdrawn=frozenset({source.pseudonym("A")}))
+    index.update(after)
+    write(source.folder / "A" / "9", "A", study="1.2.1")
+    assert index.update(after) == [source.pseudonym("B")]
+    assert read_json(source.state / "state/unplaced.json")["files_in"] == 4
+
+
+def test_who_was_on_the_list_by_mistake_comes_back(source):
+    before = index.update(source)
+    index.update(replace(source, withdrawn=frozenset({source.pseudonym("A")})))
+    assert index.update(source) == before
+    assert len(index.patient_files(source, source.pseudonym("A"))) == 3

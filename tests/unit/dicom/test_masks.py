@@ -125,7 +125,7 @@ def test_number_in_a_file_name_that_is_taken_gives_the_next_free_one(tmp_path):
     path = write_rtstruct(tmp_path / "rs.dcm", [(1, "gtv", [square(2)])])
     array = np.zeros(GRID.shape, dtype=np.uint8)
     array[1:3, 1:3, 1] = 1
-    write_nifti(tmp_path / "files" / "lesion-1.nii.gz", array, GRID.affine_ras)
+    write_nifti(tmp_path / "files" / "lesion 1.nii.gz", array, GRID.affine_ras)
     manifest = draw(tmp_path, [image_entry(GRID)], [path], ROIS, files=tmp_path / "files")
     assert [(mask["lesion"], mask["source"], mask["flags"]) for mask in manifest["masks"]] == [
         (1, "rtstruct", []),

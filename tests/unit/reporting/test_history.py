@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from osteorad.files import json_text, write_json
+from osteorad.files import json_text, read_json, write_json
 from osteorad.past import write_with_past
+from osteorad.provenance import sha256_file
 from osteorad.reporting.check import check_page
-from osteorad.reporting.history import NAME, Runs, append, next_line, read_runs, state_of
+from osteorad.reporting.history import NAME, Runs, State, append, next_line, read_runs
 from osteorad.reporting.history_page import history_report
 from osteorad.reporting.render import render_page
 
@@ -44,11 +45,20 @@ def note(folder: Path, report: dict[str, Any], text: str, patients: tuple[str, .
     """What a run that ended so adds to the list of `folder`; None where it adds nothing."""
     write_json(folder / "report.json", report)
     write_with_past(folder / KEY, text)
-    state = state_of(folder / "report.json", {KEY: text}, patients)
-    line = next_line(read_runs(folder / NAME), state, time=f"2026-11-{day:02d} 08:00", folder=folder)
+    state = state_of(folder, {KEY: text}, patients)
+    last = folder / "last.json"
+    before = read_json(last) if last.exists() else []
+    line = next_line(read_runs(folder / NAME), state, before=before, time=f"2026-11-{day:02d} 08:00", folder=folder)
     if line is not None:
         append(folder / NAME, line)
+        write_json(last, patients)
     return line
+
+
+def state_of(folder: Path, keys: dict[str, str], patients: tuple[str, ...] = PATIENTS) -> State:
+    report = folder / "report.json"
+    named = frozenset({*PATIENTS, *patients, "STS_026"})
+    return State(report=read_json(report), digest=sha256_file(report), keys=keys, patients=patients, named=named)
 
 
 def page(runs: Runs, kind: str = "analysis") -> str:
@@ -82,11 +92,11 @@ def test_what_changed_is_said_old_and_new(tmp_path):
         ("figures", "was AUC 0.71; is AUC 0.65"),
         ("figures", f"was {GOOD}; is Audit FAILED: 12 of 13 checks"),
     ]
-    assert (line["added"], line["left"], line["n"]) == (["p4", "p5"], ["p1"], 4)
+    assert (line["came"], line["left"], line["n"]) == (2, 1, 4)
     assert line["settings"] != first["settings"]
     assert line["code"] != first["code"]
     html = page(read_runs(tmp_path / NAME))
-    for words in ("2 came, 1 left; now 4", "splits.repeats was 5 and is 2", "Run 2: 2\u00a0patients came"):
+    for words in ("2 came, 1 left; now 4", "splits.repeats was 5 and is 2"):
         assert words in html
     assert "Each try with other settings is a chance to be lucky." in html
 
@@ -112,8 +122,8 @@ def test_a_step_that_is_new_or_gone_is_said(tmp_path):
     note(tmp_path, told(), key())
     write_json(tmp_path / "report.json", told(0.6))
     other = KEY.replace("fit_models", "apply_bundle")
-    state = state_of(tmp_path / "report.json", {other: key()}, PATIENTS)
-    line = next_line(read_runs(tmp_path / NAME), state, time="2026-11-02 08:00", folder=tmp_path)
+    state = state_of(tmp_path, {other: key()})
+    line = next_line(read_runs(tmp_path / NAME), state, before=PATIENTS, time="2026-11-02 08:00", folder=tmp_path)
     assert line is not None
     said = [(c["what"], c["rules"]) for c in line["changes"] if c["kind"] == "step"]
     assert said == [("is new", "apply_bundle"), ("is no longer used", "fit_models")]
@@ -172,15 +182,37 @@ def test_a_missing_line_is_told_and_still_counted(tmp_path, place):
     assert "Run 3\u00a0times in this working folder" in page(runs)
 
 
-def test_after_a_missing_line_patients_are_not_guessed(tmp_path):
+def test_where_nobody_knows_who_counted_nothing_is_guessed(tmp_path):
     path = three(tmp_path)
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], lines[2]]) + "\n")
+    (tmp_path / "last.json").unlink()  # as after somebody withdrew
     line = note(tmp_path, told(0.9), key(1), ("p1",), day=4)
-    assert (line["run"], line["whole"], line["added"], line["left"]) == (4, True, ["p1"], [])
-    assert "which ones came or left is not known" in page(read_runs(path))
+    assert (line["run"], line["came"], line["left"], line["n"]) == (4, None, None, 1)
+    assert "how many came or left is not known" in page(read_runs(path))
     line = note(tmp_path, told(0.8), key(1), ("p1", "p2"), day=5)
-    assert (line["whole"], line["added"], line["left"]) == (False, ["p2"], [])
+    assert (line["came"], line["left"]) == (1, 0)
+
+
+def test_patients_of_another_line_are_not_taken_for_those_of_the_last(tmp_path):
+    """A run that was killed between the list and the note of who counted."""
+    three(tmp_path)
+    write_json(tmp_path / "last.json", PATIENTS[:1])
+    assert note(tmp_path, told(0.9), key(1), PATIENTS, day=4)["came"] is None
+
+
+def test_nobody_is_named_not_even_by_a_setting(tmp_path):
+    def excluding(patient: str) -> str:
+        return json_text({"settings": {"exclude": {patient: "withdrew"}, "title": f"without {patient}"}})
+
+    note(tmp_path, told(), excluding("STS_001"))
+    line = note(tmp_path, told(), excluding("7"))  # too short to be looked for, but it stands where a patient stands
+    assert {change["what"] for change in line["changes"] if "exclude" in change["what"]} == {
+        'exclude.<patient> is new: "withdrew"',
+        'exclude.<patient> was "withdrew" and is gone',
+    }
+    line = note(tmp_path, told(), excluding("STS_026"))
+    assert 'title was "without 7" and is "without <patient>"' in [change["what"] for change in line["changes"]]
+    text = (tmp_path / NAME).read_text() + page(read_runs(tmp_path / NAME))
+    assert [name for name in (*PATIENTS, "STS_026", "exclude.7", "exclude.STS") if name in text] == []
 
 
 def test_bytes_that_are_no_list_are_told(tmp_path):

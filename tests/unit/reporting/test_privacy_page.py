@@ -150,6 +150,16 @@ def test_what_came_pseudonymised_is_not_called_checked(tmp_path):
     assert "none was moved here" in html
 
 
+def test_what_another_site_ingested_says_under_which_policy(tmp_path):
+    given = write(tmp_path, source="deidentified")
+    for path in given["manifests"]:
+        told = read_json(path)
+        write_json(path, {**told, "policy": {**told["policy"], "edition": POLICY.edition}})
+    html, _ = page(given)
+    assert f"Its manifests state {POLICY.edition}." in html
+    assert "This workflow did not check." in html
+
+
 def test_phantoms_are_called_nobodys(tmp_path):
     html, _ = page(write(tmp_path, source="phantom"))
     assert "Digital patients: these are nobody&#39;s data." in html

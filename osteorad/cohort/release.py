@@ -1,0 +1,152 @@
+"""Packs what may leave the working folder: figures of whole groups, pages about them, models without training rows.
+
+Everything with a row a patient stays. Each file is searched for pseudonyms and names of sessions and series before
+it is packed; one that holds any stops the release.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osteorad.cohort.load import Loaded
+from osteorad.errors import ConfigError, UserError, unknown_name
+from osteorad.files import json_text, read_parquet, write_bytes
+from osteorad.provenance import sha256_bytes
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: no clock in the file
+SMALL = 5  # fewer people than this in a cell may be found again
+SHORTEST = 4  # characters of a name that is looked for: shorter ones are in every text
+COUNTS = ("n", "count", "patients", "events", "k")
+OF_ANALYSIS = ("report.html", "report.json", "evaluation.json", "audit.json")
+OF_COHORT = ("flow.json",)
+STAYS = {
+    "samples.parquet, splits.parquet, predictions.parquet, set_aside.parquet": "a row a patient or lesion",
+    "steps.parquet, selection.parquet, lineage.json, models/": "what was learned, fold by fold, and from whom",
+    "flow.json of analyses, history.html": "may name patients, or runs that were not the last",
+    "cohort pages, pages of patients": "pictures and a row a patient",
+    "dicom/, images/, masks/, grids/, features/": "images and measurements of patients",
+    "clinical.parquet, lesions.parquet, patients.parquet, series.parquet, quarantine.parquet": "a row a patient",
+    "private/": "the key and all that identifies",
+    "logs/, benchmarks/, .snakemake/": "pseudonyms in names",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """Names of the files packed, remarks, and what stays with its reason."""
+
+    path: Path
+    packed: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For the command line."""
+        stays = [f"- {names}: {why}" for names, why in STAYS.items()]
+        packed = [f"- {name}" for name in self.packed]
+        return [f"packed into {self.path}:", *packed, "stays here:", *stays, *self.remarks]
+
+
+def release(loaded: Loaded, analyses: Sequence[str], out: Path) -> Released:
+    """Write a zip file of analyses (all where none is named) and the flow of their cohorts.
+
+    Raises UserError where an analysis does not exist or was not run, or where a file names somebody.
+    """
+    asked = _asked(loaded, analyses)
+    cohorts = sorted({loaded.config.analyses[name].cohort for name in asked})
+    files = {
+        name: path.read_bytes()
+        for name, path in sorted({**_of_analyses(loaded, asked), **_of_cohorts(loaded, cohorts)}.items())
+    }
+    _refuse_named(loaded, files)
+    listed = {name: sha256_bytes(content) for name, content in files.items()}
+    contents = {"RELEASE.json": json_text({"title": loaded.config.title, "files": listed}).encode(), **files}
+    write_bytes(out, _zipped(contents))
+    return Released(path=out, packed=tuple(files), remarks=(*_too_short(loaded), *_small_cells(files)))
+
+
+def _asked(loaded: Loaded, analyses: Sequence[str]) -> list[str]:
+    known = loaded.config.analyses
+    if problems := [unknown_name("analysis", name, known, "release") for name in analyses if name not in known]:
+        raise ConfigError(problems)
+    asked = sorted(set(analyses)) or loaded.targets[1]
+    pages = {name: loaded.path(f"results/analyses/{name}/report.json") for name in asked}
+    if missing := [name for name, page in pages.items() if not page.is_file()]:
+        raise UserError(f"not run yet: {', '.join(missing)}. Run snakemake first, or name other analyses.")
+    if not asked:
+        raise UserError("config.yaml has no analysis, so there is nothing that may leave.")
+    return asked
+
+
+def _of_analyses(loaded: Loaded, names: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name in names:
+        folder = loaded.path(f"results/analyses/{name}")
+        paths = [*(folder / one for one in OF_ANALYSIS), *sorted((folder / "bundle").rglob("*"))]
+        found |= {f"analyses/{name}/{p.relative_to(folder).as_posix()}": p for p in paths if p.is_file()}
+    return found
+
+
+def _of_cohorts(loaded: Loaded, names: Sequence[str]) -> dict[str, Path]:
+    paths = {
+        f"cohorts/{name}/{one}": loaded.path(f"results/cohorts/{name}/{one}") for name in names for one in OF_COHORT
+    }
+    return {name: path for name, path in paths.items() if path.is_file()}
+
+
+def _zipped(contents: dict[str, bytes]) -> bytes:
+    """The same bytes for the same files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as packed:
+        for name, content in contents.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.external_attr = 0o644 << 16
+            packed.writestr(entry, content, zipfile.ZIP_DEFLATED, 6)
+    return stream.getvalue()
+
+
+def _refuse_named(loaded: Loaded, files: dict[str, bytes]) -> None:
+    """Stop where a file names a patient, session or series of any cohort."""
+    names = sorted(name for name in set(_names(loaded)) if len(name) >= SHORTEST)
+    pattern = re.compile(
+        rb"(?<![A-Za-z0-9])(?:" + b"|".join(re.escape(n.encode()) for n in names) + rb")(?![A-Za-z0-9])"
+    )
+    if not names:
+        return
+    if found := [name for name, content in files.items() if pattern.search(content)]:
+        raise UserError(f"not released: {', '.join(found)} would name patients. Please report this as a bug.")
+
+
+def _names(loaded: Loaded) -> Iterator[str]:
+    for cohort in loaded.config.cohorts:
+        folder = loaded.path(f"results/cohorts/{cohort}")
+        for table, columns in (("patients", ("patient",)), ("series", ("session", "series"))):
+            if (path := folder / f"{table}.parquet").is_file():
+                read = read_parquet(path, columns=columns)
+                yield from (text for column in columns for text in read[column].to_pylist() if text)
+
+
+def _too_short(loaded: Loaded) -> Iterator[str]:
+    if count := sum(len(name) < SHORTEST for name in set(_names(loaded))):
+        yield f"not looked for: {count} patients whose names have under {SHORTEST} characters."
+
+
+def _small_cells(files: dict[str, bytes]) -> Iterator[str]:
+    """How many counts under five a page holds: the one who sends it decides."""
+    for name, content in files.items():
+        if name.endswith("report.json") and (count := _small(json.loads(content))):
+            yield f"look before you send: {name} holds {count} counts of 1 to {SMALL - 1} people, as its page does."
+
+
+def _small(value: Any, key: str = "") -> int:
+    if isinstance(value, dict):
+        return sum(_small(inner, name) for name, inner in value.items())
+    if isinstance(value, list):
+        return sum(_small(inner, key) for inner in value)
+    return int(key in COUNTS and isinstance(value, int) and not isinstance(value, bool) and 0 < value < SMALL)

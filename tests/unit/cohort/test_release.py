@@ -1,0 +1,75 @@
+"""What may leave: figures of groups and models; nothing that names anybody."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pyarrow as pa
+import pytest
+
+from osteorad.cohort.load import load
+from osteorad.cohort.release import release
+from osteorad.errors import UserError
+from osteorad.files import write_json, write_parquet, write_text
+
+from .folders import clone, working
+
+PATIENT, SESSION = "p0123456789ab", "s01234567"
+PAGES = {
+    "analyses/os/audit.json",
+    "analyses/os/bundle/bundle.json",
+    "analyses/os/evaluation.json",
+    "analyses/os/report.html",
+    "analyses/os/report.json",
+    "cohorts/real/flow.json",
+}
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    folder = working(tmp_path / "work")
+    for name in PAGES:
+        write_text(folder / "results" / name, "fine\n")
+    write_json(folder / "results/analyses/os/report.json", {"table": [{"n": 3}, {"n": 12}, {"count": 1}]})
+    write_text(folder / "results/analyses/os/predictions.parquet", PATIENT)
+    write_parquet(folder / "results/cohorts/real/patients.parquet", pa.table({"patient": [PATIENT, "7"]}))
+    write_parquet(
+        folder / "results/cohorts/real/series.parquet", pa.table({"session": [SESSION], "series": ["e01234567"]})
+    )
+    return load(folder, clone(tmp_path / "clone"))
+
+
+def test_groups_leave_and_rows_stay(loaded, tmp_path):
+    done = release(loaded, [], tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as packed:
+        assert set(packed.namelist()) == PAGES | {"RELEASE.json"}
+    assert set(done.packed) == PAGES
+    assert any("private/" in line for line in done.lines())
+
+
+def test_the_same_files_give_the_same_bytes(loaded, tmp_path):
+    release(loaded, ["os"], tmp_path / "a.zip")
+    release(loaded, [], tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+@pytest.mark.parametrize("name", [PATIENT, SESSION, "e01234567"])
+def test_a_page_that_names_somebody_stops_it(loaded, tmp_path, name):
+    write_text(loaded.workdir / "results/analyses/os/report.html", f"<td>{name}</td>")
+    with pytest.raises(UserError, match=r"analyses/os/report\.html would name patients"):
+        release(loaded, [], tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_small_cells_and_names_that_are_too_short_are_told(loaded, tmp_path):
+    remarks = release(loaded, [], tmp_path / "out.zip").remarks
+    assert "not looked for: 1 patients" in remarks[0]
+    assert "holds 2 counts of 1 to 4 people" in remarks[1]
+
+
+def test_an_analysis_that_was_not_run_or_does_not_exist_is_refused(loaded, tmp_path):
+    with pytest.raises(UserError, match=r"unknown analysis 'or'\. Did you mean 'os'"):
+        release(loaded, ["or"], tmp_path / "out.zip")
+    (loaded.workdir / "results/analyses/os/report.json").unlink()
+    with pytest.raises(UserError, match="not run yet: os"):
+        release(loaded, [], tmp_path / "out.zip")
