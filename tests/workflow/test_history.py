@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from osteorad.cohort.page_keys import behind_analysis, behind_cohort
-from osteorad.cohort.plan import load_plan
+from osteorad.cohort.plan import Plan, load_plan
 from osteorad.cohort.why import Job, dry_run, jobs_of
 from osteorad.reporting.check import check_page
 from osteorad.reporting.history import NAME, PAGE, read_runs
@@ -36,6 +36,20 @@ def upstream(jobs: list[Job], target: str) -> set[str]:
     return found
 
 
+def same_keys(plan: Plan, jobs: list[Job]) -> None:
+    """The keys that are said to stand behind each page are those that the jobs before it take."""
+    assert jobs
+    for name in plan.loaded.targets[0]:
+        found = upstream(jobs, f"results/cohorts/{name}/report.json")
+        assert found == set(behind_cohort(plan, name))
+    for name in plan.loaded.targets[1]:
+        found = upstream(jobs, f"results/analyses/{name}/report.json")
+        own = {name, plan.config.analyses[name].cohort}
+        foreign = {key for key in found if key.split("/")[-1].split(".")[1] not in own}
+        assert found - foreign == set(behind_analysis(plan, name))
+        assert not foreign or plan.config.analyses[name].bundle
+
+
 TABLE = """\
 cohorts:
   t: {source: table, table: {path: t.csv, patient: ID, outcome: y}}
@@ -52,17 +66,13 @@ def test_keys_behind_a_page_are_those_of_the_jobs_before_it(tmp_path, config):
         (tmp_path / "t.csv").write_text(f"ID,y,feature\n{rows}")
     else:
         working_folder(tmp_path, ROOT / f"tests/configs/{config}/config.yaml")
-    plan = load_plan(tmp_path, ROOT)
-    jobs = jobs_of(dry_run(ROOT, tmp_path, []))
-    for name in plan.loaded.targets[0]:
-        found = upstream(jobs, f"results/cohorts/{name}/report.json")
-        assert found == set(behind_cohort(plan, name))
-    for name in plan.loaded.targets[1]:
-        found = upstream(jobs, f"results/analyses/{name}/report.json")
-        own = {name, plan.config.analyses[name].cohort}
-        foreign = {key for key in found if key.split("/")[-1].split(".")[1] not in own}
-        assert found - foreign == set(behind_analysis(plan, name))
-        assert not foreign or plan.config.analyses[name].bundle
+    same_keys(load_plan(tmp_path, ROOT), jobs_of(dry_run(ROOT, tmp_path, [])))
+
+
+@pytest.mark.slow
+def test_keys_behind_the_pages_of_a_hospital_are_those_of_its_jobs(hospital):
+    printed = snakemake(hospital, "-n", "--forceall", "--cores", "1").stdout
+    same_keys(load_plan(hospital, ROOT), jobs_of(printed))
 
 
 @pytest.fixture(scope="module")
