@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import scale
+from benchmarks.browser import browser, open_page
 from benchmarks.inputs import FULL, Inputs
 from benchmarks.measure import Cost, measure, run, task
 from benchmarks.table import Line, at_least
@@ -23,6 +24,7 @@ NESTED_S, NESTED_MB, TIMES_PLAIN = 30.0, 1024.0, 6.0
 SELECT_S, SELECT_MB = 8.0, 1500.0
 SCAN_MB_S = 50.0
 HEADERS_S = 1400.0
+PAGE_MB, OPEN_S = 5.0, 3.0  # of a cohort of 500: no page over this, and the first is drawn sooner
 
 
 def phantom(inputs: Inputs) -> list[Line]:
@@ -241,6 +243,36 @@ def scan(inputs: Inputs) -> list[Line]:
     return lines
 
 
+def pages(inputs: Inputs) -> list[Line]:
+    """The pages of a large cohort: writing them, their sizes, and opening the first and the largest in Chromium."""
+    out, patients = inputs.folder / "cohort-pages", inputs.sizes.page_patients
+    source = inputs.cohort_inputs()
+    write = partial(task, "report_cohort", inputs.output("pages"), folder=source, out=out)
+    cost = measure({"ours": write}, times=inputs.sizes.repeats)["ours"]
+    found = [out / "report.html", *sorted((out / "parts").glob("*.html"))]
+    largest = max(found, key=lambda path: path.stat().st_size)
+    sizes = {path: path.stat().st_size / 1e6 for path in found}
+    subject = f"pages: {patients} patients"
+    lines = [
+        Line(
+            subject=subject,
+            ours=cost,
+            figure=f"first page {sizes[found[0]]:.2f} MB, largest of {len(found)} {sizes[largest]:.2f} MB",
+            bar=f"no page over {PAGE_MB:g} MB",
+            met=sizes[largest] <= PAGE_MB,
+        )
+    ]
+    if (program := browser()) is None:
+        return [*lines, Line(subject=f"{subject}, opened", figure="not measured: no Chromium here")]
+    for name, path, bar in (("first", found[0], True), ("largest", largest, False)):
+        tries = [open_page(program, path) for _ in range(inputs.sizes.repeats)]
+        opened, used = sorted(tries, key=lambda one: one[0].frames_s)[len(tries) // 2]
+        seconds = f"document {opened.dom_s:.2f} s, loaded {opened.load_s:.2f} s, drawn {opened.frames_s:.2f} s"
+        judged = {"bar": f"drawn in < {OPEN_S:g} s", "met": opened.frames_s < OPEN_S} if bar else {}
+        lines.append(Line(subject=f"{subject}, {name} page opened", ours=used, figure=seconds, **judged))
+    return lines
+
+
 CASES: dict[str, Callable[[Inputs], list[Line]]] = {
     "phantom": phantom,
     "convert": convert,
@@ -253,6 +285,7 @@ CASES: dict[str, Callable[[Inputs], list[Line]]] = {
     "cohort": scale.cohort,
     "index": index,
     "scan": scan,
+    "pages": pages,
 }
 
 

@@ -25,6 +25,7 @@ class Sizes:
     slice_mm: float
     export_copies: int  # of the CT series in the export that is indexed
     cohort: int  # patients of the dry run
+    page_patients: int  # of the cohort page
     run: int  # patients of the whole run
     table: tuple[int, int]  # patients and features of the modelling table
     wide: tuple[int, int]  # the same of the wide one
@@ -39,6 +40,7 @@ NORMAL = Sizes(
     slice_mm=1.0,
     export_copies=10,
     cohort=2000,
+    page_patients=500,
     run=200,
     table=(312, 2500),
     wide=(1000, 20_000),
@@ -53,6 +55,7 @@ TINY = Sizes(
     export_copies=2,
     cohort=14,
     run=12,
+    page_patients=110,
     table=(40, 40),
     wide=(40, 200),
     trees=5,
@@ -143,6 +146,11 @@ class Inputs:
             task("masks", self.output("masks"), **arguments, images=out / "images/images.json", out=out / "masks")
 
         return self._once("volumes", make)
+
+    def cohort_inputs(self) -> Path:
+        """Folder with what the page of a large cohort is made from."""
+        output, patients = self.output("cohort"), self.sizes.page_patients
+        return self._once("cohort", lambda out: task("write_cohort_inputs", output, patients=patients, out=out))
 
     def wide_table(self) -> Path:
         """Folder with a wide feature table in single precision."""

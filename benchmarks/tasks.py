@@ -302,6 +302,38 @@ def same_features(ours: str, theirs: str) -> None:
     print(json.dumps({"worst": worst, "values": len(pairs), "rois": len(want)}))
 
 
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+@task
+def write_cohort_inputs(patients: int, out: str) -> None:
+    """What the page of a large cohort is made from."""
+    from benchmarks.cohort_pages import write_inputs
+
+    write_inputs(patients, Path(out))
+
+
+@task
+def report_cohort(folder: str, out: str) -> None:
+    """The page of a cohort, as its job writes it."""
+    from osteorad.reporting.cohort_page import write_cohort_page
+
+    source, target = Path(folder), Path(out)
+    tables = ("patients", "series", "quarantine", "features", "reasons")
+    write_cohort_page(
+        cohort=COHORT,
+        title="A large cohort",
+        flow=None,
+        settings={"source": "dicom", "max_quarantined": 0.2},
+        **{name: source / f"{name}.parquet" for name in tables},
+        thumbs=sorted((source / "pages").glob("*.json")),
+        out_html=target / "report.html",
+        out_json=target / "report.json",
+        out_csv=target / "lesions.csv",
+        out_parts=target / "parts",
+    )
+
+
 # --- modelling -------------------------------------------------------------------------------------------------------
 
 

@@ -229,8 +229,15 @@ def _audit_table(options: argparse.Namespace) -> int:
 
 def _verify_deid(options: argparse.Namespace) -> int:
     from osteorad.verify.cohorts import verify
+    from osteorad.verify.progress import Progress
+    from osteorad.verify.summary import keep_summaries
 
-    found = verify(options.folder, ROOT, lists=options.values, exports=options.dicom, tables=options.table)
+    given = {"lists": options.values, "exports": options.dicom, "tables": options.table}
+    progress = Progress(sys.stderr) if sys.stderr.isatty() else None
+    found = verify(options.folder, ROOT, **given, progress=progress)
+    kept = [] if any(given.values()) else keep_summaries(options.folder, ROOT, found)
+    if kept and not options.json:
+        print(f"kept for the privacy page, written by the next run: {', '.join(kept)}")
     print(json.dumps(found.as_dict(), indent=1, sort_keys=True) if options.json else "\n".join(found.lines()))
     return int(not found.clean)
 

@@ -103,6 +103,8 @@ rule report_cohort:
         page=f"{COHORT}/report.html",
         numbers=f"{COHORT}/report.json",
         lesions=f"{COHORT}/lesions.csv",
+        parts=directory(f"{COHORT}/parts"),
+        manifest=f"{COHORT}/parts/parts.json",
     log:
         "logs/report_cohort/{cohort}.log",
     benchmark:
@@ -117,6 +119,39 @@ rule report_cohort:
         settings=lambda wc: PLAN.cohort_page(wc.cohort),
     script:
         "../scripts/report_cohort.py"
+
+
+# for the data protection officer; reads what verify-deid left, where there is a search
+rule report_privacy:
+    input:
+        images=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
+        contours=of_patients(f"{COHORT}/dicom/{{patient}}/contours.json"),
+        patients=f"{COHORT}/patients.parquet",
+        quarantine=f"{COHORT}/quarantine.parquet",
+        flow=f"{COHORT}/flow.json",
+        clinical=lambda wc: PLAN.clinical(wc.cohort),
+        lesions=lambda wc: PLAN.lesions(wc.cohort, "lesions.parquet"),
+        search=lambda wc: PLAN.search(wc.cohort),
+        key=key_of("report_privacy"),
+    output:
+        page=f"{COHORT}/privacy.html",
+        numbers=f"{COHORT}/privacy.json",
+    log:
+        "logs/report_privacy/{cohort}.log",
+    benchmark:
+        "benchmarks/report_privacy/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=WITH_IMAGES,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=20,
+    params:
+        settings=lambda wc: PLAN.privacy_page(wc.cohort),
+    script:
+        "../scripts/report_privacy.py"
 
 
 rule write_index:

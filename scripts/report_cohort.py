@@ -17,4 +17,5 @@ write_cohort_page(
     out_html=Path(snakemake.output.page),
     out_json=Path(snakemake.output.numbers),
     out_csv=Path(snakemake.output.lesions),
+    out_parts=Path(snakemake.output.parts),
 )

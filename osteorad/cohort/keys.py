@@ -216,6 +216,7 @@ RULES: dict[str, Key] = {
     "draw_patient": Key("cohort", lambda s: None, TEMPLATES),
     "review_cohort": Key("cohort", _review, REVIEW_PAGE),
     "report_cohort": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), TEMPLATES),
+    "report_privacy": Key("cohort", lambda s: s.cohort_settings.model_dump(mode="json"), (*DICOM_DATA, *TEMPLATES)),
     "make_samples": Key("analysis", _samples),
     "make_splits": Key("analysis", _splits),
     "fit_models": Key("analysis", _recipe(*TOLD, *EVALUATED, "splits")),  # the divisions come in a file

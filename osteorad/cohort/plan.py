@@ -18,6 +18,7 @@ from osteorad.cohort import keys
 from osteorad.cohort.config import SHUFFLED, TABLE, Config, Recipe
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
+from osteorad.cohort.searched import SUMMARY
 from osteorad.cohort.sources import Source, read_withdrawn, source_of
 from osteorad.cohort.whole import COHORTS, whole_patients
 from osteorad.provenance import used_versions
@@ -210,6 +211,22 @@ class Plan:
             "versions": self._versions("deidentify_images", "convert_images", "extract_features"),
         }
 
+    def privacy_page(self, cohort: str) -> dict[str, Any]:
+        """What the privacy page says of a cohort's settings; a cohort that says nothing of heads keeps them."""
+        settings = self.config.cohorts[cohort]
+        told = settings.model_dump(mode="json")
+        return {
+            "title": settings.title,
+            "source": settings.source,
+            "head": told.get("head") or "keep",
+            "keep": list(settings.covariates),
+        }
+
+    def search(self, cohort: str) -> list[str]:
+        """What the last search for leaks left for the privacy page, where there was one."""
+        path = self._private(cohort, SUMMARY)
+        return [path] if (self.loaded.workdir / path).is_file() else []
+
     def page_features(self, cohort: str, name: str) -> str:
         """A feature table that the cohort page describes: the lesion table, or the cohort's own."""
         preset = TABLE if self.config.cohorts[cohort].source == TABLE else "lesion-table"
@@ -356,6 +373,9 @@ class Plan:
         reports += [path for cohort in self.loaded.targets[0] for path in self.review(cohort)]
         wanted = ["results/index.html", *reports, *(f"{name.removesuffix('.json')}.html" for name in reports)]
         for cohort in self.loaded.targets[0]:
+            wanted.append(f"results/cohorts/{cohort}/parts/parts.json")
+            if self.config.cohorts[cohort].source != TABLE:
+                wanted += [f"results/cohorts/{cohort}/privacy.{kind}" for kind in ("html", "json")]
             if (self.loaded.workdir / f"results/cohorts/{cohort}").exists():
                 wanted += [
                     p for p in self._manifests(cohort, patients[cohort]) if not Path(self.loaded.workdir, p).exists()

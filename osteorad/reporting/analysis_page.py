@@ -16,7 +16,7 @@ from osteorad.reporting.glossary import glossary_section
 from osteorad.reporting.nomogram_part import nomogram_part
 from osteorad.reporting.render import render_page
 from osteorad.reporting.selection_part import selection_section
-from osteorad.reporting.settings_part import provenance_section
+from osteorad.reporting.settings_part import HISTORY, provenance_section
 from osteorad.reporting.wording import plural, tidy
 
 Facts = Mapping[str, Any]
@@ -139,6 +139,7 @@ def analysis_report(
             "outcome": analysis["outcome_label"],
         },
         up={"text": "All reports", "href": "../../index.html"},
+        also=[HISTORY],
     )
     return tidy(whole)
 
@@ -197,6 +198,7 @@ def write_refused_page(*, analysis: Facts, why: str, patients: Facts, out_html: 
             chips=[{"text": "Refused", "tone": "bad"}],
             numbers={**patients, "recipe": analysis["recipe"], "cohort": analysis["cohort"]},
             up={"text": "All reports", "href": "../../index.html"},
+            also=[HISTORY],
         )
     )
     write_text(out_html, render_page(whole))

@@ -8,13 +8,14 @@ from typing import Any
 
 from osteorad.cohort.config import TABLE
 from osteorad.files import read_json, read_parquet, write_csv, write_json, write_text
+from osteorad.reporting import cohort_parts, flow_data, table_cohort
 from osteorad.reporting import cohort_sections as parts
 from osteorad.reporting import cohort_tables as tables
-from osteorad.reporting import flow_data, table_cohort
 from osteorad.reporting import report as doc
+from osteorad.reporting.cohort_parts import OfPatients
 from osteorad.reporting.render import render_page
 from osteorad.reporting.review_part import review_section
-from osteorad.reporting.settings_part import provenance_section, settings_section
+from osteorad.reporting.settings_part import HISTORY, provenance_section, settings_section
 from osteorad.reporting.wording import percent, tidy
 
 LEAST_REFUSED = 5
@@ -36,9 +37,10 @@ def write_cohort_page(
     out_html: Path,
     out_json: Path,
     out_csv: Path,
+    out_parts: Path,
     review: Path | None = None,
 ) -> None:
-    """Write report.html (under 3 MB for 40 patients), report.json and lesions.csv of a cohort.
+    """Write report.html (under 3 MB for 40 patients), report.json, lesions.csv and the folder of parts of a cohort.
 
     features, reasons : collected tables of the preset `lesion-table`, or those of a feature table.
     flow : JSON {"stages": [...]} as in an analysis, or None, then the flow is counted from the tables.
@@ -59,10 +61,13 @@ def write_cohort_page(
     listed = tabs["series"].to_pylist()
     aside = tabs["quarantine"].to_pylist()
     state = _state(people, listed, settings)
+    shown = OfPatients(people=people, series=listed, lesions=lesions, aside=aside, pages=pages, pixels=pixels)
+    groups = [] if is_table else cohort_parts.divided(shown.patients)
+    title = title or f"Cohort {cohort}"
     whole = doc.report(
         "cohort",
         cohort,
-        title or f"Cohort {cohort}",
+        title,
         subtitle=_subtitle(cohort, state, settings),
         state=parts.state_line(state),
         sections=[
@@ -71,14 +76,10 @@ def write_cohort_page(
             *(
                 [table_cohort.feature_section(feature_table, reason_table.to_pylist())]
                 if is_table
-                else [
-                    parts.acquisition(listed, state),
-                    parts.contours(pages, pixels),
-                    parts.lesion_section(lesions, Path(out_csv).name),
-                ]
+                else _image_sections(shown, state, Path(out_csv).name, groups)
             ),
             *([review_section(read_json(review)["numbers"], "review.html")] if review is not None else []),
-            parts.aside_section(aside, people),
+            parts.aside_section(aside, people, [_aside_here(aside, groups)]),
             settings_section(settings.get("settings", {}), settings),
             provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),
         ],
@@ -86,11 +87,38 @@ def write_cohort_page(
         numbers=state,
         foot=str(settings.get("privacy", "")),
         up={"text": "All reports", "href": "../../index.html"},
+        also=[HISTORY, *([] if is_table else [("Privacy", "privacy.html")])],
     )
     page = tidy(whole)
+    cohort_parts.write_parts(out_parts, cohort, title, groups, shown)
     write_text(out_html, render_page(page, pixels))
     write_csv(out_csv, *_csv(lesions))
     write_json(out_json, page)
+
+
+def _image_sections(
+    shown: OfPatients, state: Mapping[str, Any], csv_name: str, groups: Sequence[Sequence[str]]
+) -> list[doc.Section]:
+    """Acquisition, contours and regions of all patients, or where the pages of each group have them."""
+    if groups:
+        return [
+            cohort_parts.where_section(groups, shown),
+            parts.acquisition(shown.series, state, []),
+            parts.lesion_section(shown.lesions, csv_name, []),
+        ]
+    return [
+        parts.acquisition(shown.series, state, [parts.chosen_table(shown.series)]),
+        parts.contours(shown.pages, shown.pixels),
+        parts.lesion_section(shown.lesions, csv_name, [parts.lesion_table(shown.lesions)]),
+    ]
+
+
+def _aside_here(aside: Rows, groups: Sequence[Sequence[str]]) -> doc.Part:
+    """All lines, or where patients have pages of their own, those of nobody."""
+    if not groups:
+        return parts.aside_table(aside)
+    caption = "Things of no patient, set aside or doubtful. All other lines stand with their patients."
+    return parts.aside_table([row for row in aside if not row["patient"]], caption=caption, of=len(aside))
 
 
 def _whole_series(series: Rows) -> set[tuple[str, str]]:

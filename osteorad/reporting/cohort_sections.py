@@ -66,20 +66,27 @@ def flow_section(stages: Rows) -> doc.Section:
     return doc.section("flow", "Flow", sentence, [chart], numbers={"stages": len(drawn), "wrong": len(wrong)})
 
 
-def acquisition(series: Rows, state: Mapping[str, Any]) -> doc.Section:
-    """Scanners, and the series chosen for each image."""
-    scanners, chosen = tables.scanner_rows(series), tables.chosen_rows(series)
+def acquisition(series: Rows, state: Mapping[str, Any], of_patients: Sequence[doc.Part]) -> doc.Section:
+    """Scanners, and with `of_patients` the series chosen for each image, where they stand on this page."""
+    scanners = tables.scanner_rows(series)
     models = len({row["scanner"] for row in scanners})
-    shown = chosen[:MOST_ROWS]
     sentence = (
         f"{plural(state['series_used'], 'series', 'series')} of {count(state['series'])} are used; "
         f"images come from {plural(models, 'scanner model')}."
     )
     first = _scanner_table("CT", [row for row in scanners if row["modality"] == "CT"], state)
     other = _scanner_table("PET", [row for row in scanners if row["modality"] != "CT"], state)
-    rows = [{**row, "patient": _link(row["patient"])} for row in shown]
+    numbers = {"used": state["series_used"], "series": state["series"], "models": models}
+    return doc.section("acquisition", "Acquisition", sentence, [first, other, *of_patients], numbers=numbers)
+
+
+def chosen_table(series: Rows, *, up: str = "", most: int = MOST_ROWS) -> doc.Part:
+    """The series chosen for each image. up : path from the page to the cohort's folder."""
+    chosen = tables.chosen_rows(series)
+    shown = chosen[:most]
+    rows = [{**row, "patient": _link(row["patient"], up)} for row in shown]
     more = f" The first {count(len(shown))} of {count(len(chosen))} rows." if len(shown) < len(chosen) else ""
-    second = doc.table(
+    return doc.table(
         "chosen",
         "The series chosen for each image, and the other image series of the session." + more,
         [
@@ -94,16 +101,9 @@ def acquisition(series: Rows, state: Mapping[str, Any]) -> doc.Section:
             doc.column("others", "Not taken", "words"),
         ],
         rows,
-        empty=none_of(state["series"], "series", "series"),
+        empty=none_of(len(series), "series", "series"),
+        facts={"shown": len(shown), "of": len(chosen), "series": len(series)},
     )
-    numbers = {
-        "used": state["series_used"],
-        "series": state["series"],
-        "models": models,
-        "shown": len(shown),
-        "of": len(chosen),
-    }
-    return doc.section("acquisition", "Acquisition", sentence, [first, other, second], numbers=numbers)
 
 
 def _scanner_table(modality: str, rows: Rows, state: Mapping[str, Any]) -> doc.Part:
@@ -134,8 +134,8 @@ def _scanner_table(modality: str, rows: Rows, state: Mapping[str, Any]) -> doc.P
     return doc.table(f"scanners-{modality.lower()}", caption, columns, rows, empty=empty)
 
 
-def _link(patient: str) -> dict[str, str]:
-    return {"text": patient, "href": f"pages/{patient}.html"}
+def _link(patient: str, up: str = "") -> dict[str, str]:
+    return {"text": patient, "href": f"{up}pages/{patient}.html"}
 
 
 def montage_source(thumbs: Sequence[Path]) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -149,8 +149,14 @@ def montage_source(thumbs: Sequence[Path]) -> tuple[list[dict[str, Any]], dict[s
     return pages, pixels
 
 
-def contours(pages: Sequence[Mapping[str, Any]], pixels: dict[str, str]) -> doc.Section:
-    """Every patient's contours, as many as the page can hold."""
+def contours(
+    pages: Sequence[Mapping[str, Any]],
+    pixels: Mapping[str, str],
+    *,
+    up: str = "",
+    most_characters: int = PICTURE_CHARACTERS,
+) -> doc.Section:
+    """Every patient's contours, as many as the page can hold. up : path from the page to the cohort's folder."""
     groups, total, left_out = [], 0, 0
     rois: set[str] = set()
     for page in pages:
@@ -158,7 +164,7 @@ def contours(pages: Sequence[Mapping[str, Any]], pixels: dict[str, str]) -> doc.
         for item in page["items"]:
             by_session.setdefault(item["session"], []).append(item)
         size = sum(len(pixels[item["picture"]]) for item in page["items"])
-        if total + size > PICTURE_CHARACTERS:
+        if total + size > most_characters:
             left_out += 1
             continue
         total += size
@@ -168,7 +174,7 @@ def contours(pages: Sequence[Mapping[str, Any]], pixels: dict[str, str]) -> doc.
                 {
                     "label": page["patient"],
                     "sub": session if len(by_session) > 1 else "",
-                    "href": f"pages/{page['patient']}.html",
+                    "href": f"{up}pages/{page['patient']}.html",
                     "items": items,
                 }
             )
@@ -200,16 +206,23 @@ def contours(pages: Sequence[Mapping[str, Any]], pixels: dict[str, str]) -> doc.
     return doc.section("contours", "Contours", sentence, [gallery], numbers=numbers)
 
 
-def lesion_section(lesions: Rows, csv_name: str) -> doc.Section:
-    """The table of regions, with a link to the same as CSV."""
-    shown = lesions[:MOST_ROWS]
+def lesion_section(lesions: Rows, csv_name: str, of_patients: Sequence[doc.Part]) -> doc.Section:
+    """The regions counted, with `of_patients` their table where it stands on this page, and a link to it as CSV."""
     patients = len({row["patient"] for row in lesions})
     with_pet = sum(1 for row in lesions if row["suv_max"] is not None)
     sentence = f"{plural(len(lesions), 'region')} in {plural(patients, 'patient')}, {with_pet} with PET values."
+    parts = [*of_patients, doc.links([("The regions as a table for spreadsheets (lesions.csv)", csv_name)])]
+    numbers = {"regions": len(lesions), "patients": patients, "with_pet": with_pet, "zero": 0}
+    return doc.section("lesions", "Regions measured", sentence, parts, numbers=numbers)
+
+
+def lesion_table(lesions: Rows, *, up: str = "", most: int = MOST_ROWS) -> doc.Part:
+    """The table of regions. up : path from the page to the cohort's folder."""
+    shown = lesions[:most]
     rows = [
         {
             **{key: value for key, value in row.items() if key not in ("reasons", "session", "mask_set")},
-            "patient": _link(row["patient"]),
+            "patient": _link(row["patient"], up),
             "region": f"{row['roi']}\u00a0{row['lesion']}",
             "doubts": ", ".join(code.replace("_", " ") for code in row["reasons"]) or "none",
         }
@@ -227,28 +240,16 @@ def lesion_section(lesions: Rows, csv_name: str) -> doc.Section:
         else ""
     )
     caption = "Regions with volume, attenuation and uptake; MTV and TLG above 41 % of SUVmax." + more
-    parts = [
-        doc.table("lesion-table", caption, columns, rows, empty=none_of(0, "region")),
-        doc.links([("The same as a table for spreadsheets (lesions.csv)", csv_name)]),
-    ]
-    numbers = {
-        "regions": len(lesions),
-        "patients": patients,
-        "with_pet": with_pet,
-        "shown": len(shown),
-        "zero": 0,
-        "mtv": 0.41,
-    }
-    return doc.section("lesions", "Regions measured", sentence, parts, numbers=numbers)
+    facts = {"shown": len(shown), "of": len(lesions), "mtv": 0.41}
+    return doc.table("lesion-table", caption, columns, rows, empty=none_of(0, "region"), facts=facts)
 
 
-def aside_section(aside: Rows, people: Rows) -> doc.Section:
-    """What was set aside or is doubtful: by reason, by patient, and line by line."""
-    summary, rows = tables.aside_summary(aside), tables.aside_rows(aside)
-    shown = rows[:MOST_ROWS]
+def aside_section(aside: Rows, people: Rows, of_patients: Sequence[doc.Part]) -> doc.Section:
+    """What was set aside or is doubtful: by reason, by patient, and with `of_patients` line by line on this page."""
+    summary = tables.aside_summary(aside)
     left = sum(1 for row in people if row["state"] != "used")
     gone_of = f"{left} of {plural(len(people), 'patient')} not used"
-    sentence = f"{plural(len(rows), 'line')} under {plural(len(summary), 'reason')}; {gone_of}."
+    sentence = f"{plural(len(aside), 'line')} under {plural(len(summary), 'reason')}; {gone_of}."
     by_reason = doc.table(
         "aside-reasons",
         "Why things were set aside or are doubtful.",
@@ -276,10 +277,20 @@ def aside_section(aside: Rows, people: Rows) -> doc.Section:
         gone,
         empty=none_of(len(people), "patient"),
     )
+    numbers = {"lines": len(aside), "reasons": len(summary), "left": left, "patients": len(people), "zero": 0}
+    return doc.section("quarantine", "Set aside", sentence, [by_reason, lost, *of_patients], numbers=numbers)
+
+
+def aside_table(
+    aside: Rows, *, most: int = MOST_ROWS, caption: str = "Each thing set aside or doubtful.", of: int = 0
+) -> doc.Part:
+    """Each thing set aside or doubtful, a line each. of : lines of which these are all that belong here."""
+    rows = tables.aside_rows(aside)
+    shown = rows[:most]
     more = f" The first {count(len(shown))} of {count(len(rows))}." if len(shown) < len(rows) else ""
-    every = doc.table(
+    return doc.table(
         "aside-lines",
-        "Each thing set aside or doubtful." + more,
+        caption + more,
         [
             doc.column("patient", "Patient", "code"),
             doc.column("session", "Session", "code"),
@@ -291,17 +302,9 @@ def aside_section(aside: Rows, people: Rows) -> doc.Section:
             doc.column("detail", "Detail"),
         ],
         shown,
-        empty=none_of(0, "line"),
+        empty=none_of(of, "line"),
+        facts={"shown": len(shown), "rows": len(rows), "of": of},
     )
-    numbers = {
-        "lines": len(rows),
-        "reasons": len(summary),
-        "left": left,
-        "patients": len(people),
-        "shown": len(shown),
-        "zero": 0,
-    }
-    return doc.section("quarantine", "Set aside", sentence, [by_reason, lost, every], numbers=numbers)
 
 
 def _sentence(code: str | None) -> str:

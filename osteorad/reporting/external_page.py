@@ -13,7 +13,7 @@ from osteorad.reporting import report as doc
 from osteorad.reporting.checklists import checklists_section, facts_of
 from osteorad.reporting.glossary import glossary_section
 from osteorad.reporting.render import render_page
-from osteorad.reporting.settings_part import flat, provenance_section
+from osteorad.reporting.settings_part import HISTORY, flat, provenance_section
 from osteorad.reporting.wording import LEAST_P, count, none_of, percent, plural, real, tidy
 
 Facts = Mapping[str, Any]
@@ -89,6 +89,7 @@ def external_report(
             "outcome": analysis["outcome_label"],
         },
         up={"text": "All reports", "href": "../../index.html"},
+        also=[HISTORY],
     )
     return tidy(whole)
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from osteorad.files import read_json, write_text
 from osteorad.reporting import report as doc
+from osteorad.reporting.gravest import gravest
 from osteorad.reporting.render import render_page
 from osteorad.reporting.wording import plural, tidy
-
-TONES = ("bad", "warn", "ok")
 
 
 def write_index(cohorts: Sequence[Path], analyses: Sequence[Path], out: Path, *, title: str = "osteorad") -> None:
@@ -45,15 +44,11 @@ def index_report(
 def _row(path: Path, out: Path) -> dict[str, Any]:
     told = read_json(path)
     href = os.path.relpath(path.with_name("report.html"), Path(out).parent).replace(os.sep, "/")
-    judged = sorted(
-        (chip for chip in told["chips"] if chip["tone"] in TONES), key=lambda chip: TONES.index(chip["tone"])
-    )
-    first = judged[0] if judged else {"text": "no verdict", "tone": "none"}
     return {
         "name": {"text": told["name"], "href": href},
         "title": told["title"],
         "line": told["state"],
-        "verdict": {"word": first["text"], "tone": first["tone"]},
+        "verdict": gravest(told),
     }
 
 

@@ -128,8 +128,12 @@ def report(
     numbers: Mapping[str, Any] | None = None,
     foot: str = "",
     up: Mapping[str, str] | None = None,
+    also: Sequence[tuple[str, str]] = (),
 ) -> Report:
-    """A whole page, with figures and tables numbered in reading order."""
+    """A whole page, with figures and tables numbered in reading order.
+
+    up : the page above. also : pages beside this one, text and relative path.
+    """
     whole: Report = {
         "schema": 1,
         "kind": kind,
@@ -142,6 +146,7 @@ def report(
         "numbers": dict(numbers or {}),
         "foot": foot,
         "up": dict(up or {}),
+        "also": [{"text": text, "href": href} for text, href in also],
         "sections": list(sections),
     }
     _number(whole)

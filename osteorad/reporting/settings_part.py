@@ -9,6 +9,11 @@ from osteorad.files import json_text
 from osteorad.reporting import report as doc
 from osteorad.reporting.wording import none_of, plural
 
+HISTORY = ("Run history", "history.html")  # written after the run, so a page only links it
+HISTORY_WORDS = (
+    "How often was this run, and what changed since the last time? (history.html, written beside this page after each "
+    "run; a copy of this page that was sent alone lacks it)"
+)
 SHOWN_APART = ("settings", "versions", "hashes", "citation", "privacy")
 
 
@@ -86,6 +91,7 @@ def provenance_section(
         if cited
         else doc.note(none_of(0, "citation") + " The configuration gives none.")
     )
+    parts.append(doc.links([(HISTORY_WORDS, HISTORY[1])]))
     counted = (plural(len(software), "package"), plural(len(inputs), "hash", "hashes"), plural(len(cited), "reference"))
     sentence = ", ".join(counted) + "."
     numbers = {"packages": len(software), "hashes": len(inputs), "references": len(cited), "zero": 0}

@@ -13,6 +13,7 @@ from osteorad.cohort.review import FILE as REVIEW
 from osteorad.cohort.tables import read_table
 from osteorad.errors import UserError
 from osteorad.verify.originals import ExportReader, add_table, quiet_pydicom
+from osteorad.verify.progress import Progress
 from osteorad.verify.report import Report
 from osteorad.verify.scan import Scan
 from osteorad.verify.values import Collector, Values, merge, values_of_list
@@ -28,10 +29,12 @@ def verify(
     lists: Sequence[Path] = (),
     exports: Sequence[Path] = (),
     tables: Sequence[Path] = (),
+    progress: Progress | None = None,
 ) -> Report:
     """Search `folder` for the values named, or for those of all cohorts of its config.yaml.
 
-    root : the clone. Raises UserError where there is no folder, no settings, or nothing to look for.
+    root : the clone. progress : is told what is read and searched. Raises UserError where there is no folder, no
+    settings, or nothing to look for.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: the folder does not exist. Wanted: a working folder, or any folder of outputs.")
@@ -45,6 +48,8 @@ def verify(
         left_out.append(loaded.path(loaded.config.private_dir))
         parts, sources = [], []
         for name, cohort in sorted(loaded.config.cohorts.items()):
+            if progress is not None:
+                progress.say(f"reading the originals of {name}")
             part, told, originals = _of_cohort(loaded, name, cohort)
             parts.append(part)
             sources.append(told)
@@ -52,7 +57,7 @@ def verify(
     values = merge(parts)
     if not values.values:
         raise UserError("\n".join([*sources, f"{folder}: there is no value to look for."]))
-    scan = Scan(values)
+    scan = Scan(values, progress)
     inside = [path for path in left_out if path.resolve().is_relative_to(folder.resolve()) and path.exists()]
     _search(scan, folder, inside)
     scan.report.sources = sources

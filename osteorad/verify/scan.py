@@ -24,6 +24,7 @@ from osteorad.verify.openers import (
     kind_of,
     open_text,
 )
+from osteorad.verify.progress import Progress
 from osteorad.verify.report import Hit, Missed, Report
 from osteorad.verify.search import find_in_stream
 from osteorad.verify.spelling import patterns_of
@@ -39,7 +40,8 @@ MOST_BYTES = 1 << 37  # of one unpacked stream
 class Scan:
     """A search of files for values; the report grows with each file."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, progress: Progress | None = None) -> None:
+        self._progress = progress
         self._values = values.values
         self._patterns = patterns_of(values)
         self._key = secrets.token_bytes(32)  # of this scan alone: nobody can try names against the digests later
@@ -51,6 +53,8 @@ class Scan:
     def folder(self, root: Path, *, left_out: Sequence[Path] = ()) -> None:
         """All files below `root` but those in `left_out`; links are named, and not followed into folders."""
         barred = {path.resolve() for path in left_out}
+        if self._progress is not None:
+            self._progress.begin(root, barred)
         for place, folders, names in os.walk(root, onerror=lambda error: self._no_folder(root, error)):
             here = Path(place)
             for name in sorted(n for n in folders if (here / n).is_symlink()):
@@ -64,7 +68,14 @@ class Scan:
             for name in sorted(names):
                 if (here / name).resolve() not in barred:
                     self.file(here / name, root)
+                    self._count(here / name)
+        if self._progress is not None:
+            self._progress.end()
         self._tell()
+
+    def _count(self, path: Path) -> None:
+        if self._progress is not None:
+            self._progress.file(path.stat().st_size if path.is_file() else 0)
 
     def file(self, path: Path, root: Path) -> None:
         """One file and its name."""

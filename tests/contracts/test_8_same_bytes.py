@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,14 +12,14 @@ from osteorad.provenance import sha256_file
 from tests.workflow.snake import ROOT, snakemake, working_folder
 
 KINDS = (".gz", ".parquet", ".dcm", ".json", ".html", ".csv")
+OUTSIDE = ("history.html", "history.jsonl")  # what was run before, and when: it depends on the past (contract 8)
 
 
 def results(run: Path) -> dict[str, str]:
-    """Relative path -> SHA-256 of every NIfTI, table, SEG, JSON and page."""
+    """Relative path -> SHA-256 of every NIfTI, table, SEG, JSON and page, but for the history of runs."""
     base = run / "results"
-    return {
-        str(p.relative_to(base)): sha256_file(p) for p in sorted(base.rglob("*")) if p.suffix in KINDS and p.is_file()
-    }
+    found = [p for p in sorted(base.rglob("*")) if p.suffix in KINDS and p.is_file() and p.name not in OUTSIDE]
+    return {str(p.relative_to(base)): sha256_file(p) for p in found}
 
 
 def differing(a: dict[str, str], b: dict[str, str]) -> list[str]:
@@ -50,6 +51,21 @@ def test_a_changed_byte_and_a_missing_file_are_found(run, tmp_path):
     (copy / gone).unlink()
     wanted = {n: h for n, h in first.items() if not n.endswith(".dcm")}
     assert differing(wanted, results(tmp_path)) == sorted([name, gone])
+
+
+@pytest.mark.workflow
+def test_reports_only_link_the_history_of_runs(run):
+    """A word of it in a report would make the report depend on the past."""
+    reports = sorted((run / "results").rglob("report.json"))
+    assert len(reports) == 2
+    for path in reports:
+        (line, *_) = (path.parent / "history.jsonl").read_text().splitlines()
+        told = json.loads(line)
+        text = path.read_text() + path.with_suffix(".html").read_text()
+        assert 'href="history.html"' in text
+        assert [
+            word for word in (told["time"][:10], told["digest"], told["settings"], told["code"]) if word in text
+        ] == []
 
 
 def test_no_page_or_table_holds_a_path_of_this_machine(run):

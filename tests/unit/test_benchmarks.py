@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.browser import _asker, browser
 from benchmarks.cases import CASES
 from benchmarks.measure import Cost, ProcessFailedError, measure, median, run
 from benchmarks.table import HEAD, Line, at_least, render
@@ -41,6 +43,7 @@ def test_command_lists_its_measurements(capsys):
         "cohort",
         "index",
         "scan",
+        "pages",
     ]
 
 
@@ -56,13 +59,16 @@ def test_unknown_measurement_is_named_with_the_nearest(capsys):
 
 @pytest.mark.slow
 def test_cheap_measurements_run_on_tiny_input(capsys):
-    assert main(["--tiny", "phantom", "convert", "deidentify", "index", "scan"]) == 0
+    assert main(["--tiny", "phantom", "convert", "deidentify", "index", "scan", "pages"]) == 0
     rows = rows_of(capsys.readouterr().out)
-    assert {row["measurement"].split(":")[0] for row in rows} == {"phantom", "convert", "deidentify", "index", "scan"}
+    measured = {"phantom", "convert", "deidentify", "index", "scan", "pages"}
+    assert {row["measurement"].split(":")[0] for row in rows} == measured
     same = next(row for row in rows if row["measurement"] == "convert: same volume")
     assert same["figure"].startswith("0 HU")
     assert same["verdict"] == "met"
-    assert all(float(row["CPU s"]) > 0 and float(row["peak MB"]) > 10 for row in rows if row is not same)
+    assert all(float(row["CPU s"]) > 0 and float(row["peak MB"]) > 10 for row in rows if row["CPU s"])
+    without = {row["measurement"] for row in rows if not row["CPU s"]} - {same["measurement"]}
+    assert without == (set() if browser() else {"pages: 110 patients, opened"})
 
 
 @pytest.mark.slow
@@ -104,6 +110,19 @@ def test_cost_holds_children_of_the_process(tmp_path):
 def test_failed_process_stops_the_run_and_shows_why(tmp_path):
     with pytest.raises(ProcessFailedError, match="no such thing"):
         run([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path / "out")
+
+
+def test_browser_answers_are_told_from_its_events():
+    sent = []
+    loaded = {"method": "Page.loadEventFired"}
+    messages = [{"method": "Page.other"}, {"id": 1, "result": {"a": 1}}, loaded, {"id": 2, "error": {"message": "no"}}]
+    ask = _asker(sent.append, iter(messages))
+    assert ask("Page.navigate", {"url": "x"}, "s", until="Page.loadEventFired") == {"a": 1}
+    with pytest.raises(ValueError, match=r"Browser\.close: no"):
+        ask("Browser.close", {})
+    assert [json.loads(raw.rstrip(b"\0"))["id"] for raw in sent] == [1, 2]
+    with pytest.raises(ConnectionError):
+        _asker(sent.append, iter([{"id": 1, "result": {}}]))("Page.navigate", {}, until="Page.loadEventFired")
 
 
 def test_processes_take_turns_and_long_ones_run_once():

@@ -13,12 +13,15 @@ import pytest
 
 from osteorad.files import read_json
 from osteorad.reporting.check import check_page, parse
+from osteorad.reporting.history import read_runs
+from osteorad.reporting.history_page import history_report
 from osteorad.reporting.index_page import index_report
 from osteorad.reporting.render import TEMPLATES, render_page
 from osteorad.reporting.report import parts_of
 
 pytestmark = pytest.mark.workflow
 LIMITS = {"cohort": 3_000_000, "review": 3_000_000, "analysis": 2_000_000, "patient": 1_000_000, "index": 200_000}
+LIMITS |= {"privacy": 200_000, "history": 200_000}
 SCRIPT = (TEMPLATES / "review/review.js").read_text(encoding="utf-8")
 PICTURE = re.compile(r'"data:image/[a-z]+;base64,[A-Za-z0-9+/=]*"')
 LOADS = re.compile(r"https?:|//|@import|<script|javascript:|url\(|<link|<iframe|<object|<embed", re.IGNORECASE)
@@ -35,14 +38,21 @@ class Page:
 
 
 def pages_of(run: Path) -> dict[str, Page]:
-    """Kind -> page: index, cohort, analysis, and the first and the last patient."""
+    """Kind -> page: index, cohort, analysis, privacy, history of runs, and the first and the last patient."""
     results = run / "results"
     cohort, analysis = results / "cohorts/small", results / "analyses/marrow"
     told = {
         "index": (results / "index.html", _index(run)),
         "cohort": (cohort / "report.html", read_json(cohort / "report.json")),
         "analysis": (analysis / "report.html", read_json(analysis / "report.json")),
+        "privacy": (cohort / "privacy.html", read_json(cohort / "privacy.json")),
     }
+    for name, folder in (("history", analysis), ("other history", cohort)):
+        report, runs = read_json(folder / "report.json"), read_runs(folder / "history.jsonl")
+        told[name] = (
+            folder / "history.html",
+            history_report(report["kind"], report["name"], report["title"], runs),
+        )
     patients = sorted((cohort / "pages").glob("*.html"))
     for name, path in (("patient", patients[0]), ("other patient", patients[-1])):
         told[name] = (path, read_json(path.with_suffix(".json"))["page"])
@@ -61,7 +71,7 @@ def pages(run) -> dict[str, Page]:
     return pages_of(run)
 
 
-KINDS = ["index", "cohort", "analysis", "patient", "other patient"]
+KINDS = ["index", "cohort", "analysis", "patient", "other patient", "privacy", "history", "other history"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,10 +82,9 @@ def test_page_is_sound(pages, kind):
 def test_pages_stay_small(run):
     paths = sorted((run / "results").rglob("*.html"))
     kinds = {"report.html": lambda p: p.parents[1].name.removesuffix("s").replace("analyse", "analysis")}
-    single = {"index.html": "index", "review.html": "review"}
-    sizes = {p: kinds[p.name](p) if p.name in kinds else single.get(p.name, "patient") for p in paths}
+    sizes = {p: kinds[p.name](p) if p.name in kinds else p.stem if p.stem in LIMITS else "patient" for p in paths}
     assert sorted(set(sizes.values())) == sorted(LIMITS)
-    assert len(paths) == 16
+    assert len(paths) == 19
     assert {str(p): p.stat().st_size for p, kind in sizes.items() if p.stat().st_size >= LIMITS[kind]} == {}
 
 

@@ -30,7 +30,7 @@ EVALUATED: Jobs = {"evaluate_analysis": 1, **PAGE}
 JUDGED: Jobs = {"audit_analysis": 1, "evaluate_analysis": 1, **PAGE}
 LEARNED: Jobs = {"fit_models": 1, "freeze_bundle": 1, **JUDGED}
 ANALYSIS: Jobs = {"make_samples": 1, "make_splits": 1, **LEARNED}
-COLLECTED: Jobs = {"collect_cohort": 1, "report_cohort": 1, **ANALYSIS}
+COLLECTED: Jobs = {"collect_cohort": 1, "report_cohort": 1, "report_privacy": 1, **ANALYSIS}
 FEATURES: Jobs = {"collect_features": 2, **COLLECTED}
 TABLES: Jobs = {"import_clinical": 1, "import_lesions": 1}
 

@@ -303,6 +303,7 @@ def write_cohort(
         "out_html": root / "report.html",
         "out_json": root / "report.json",
         "out_csv": root / "lesions.csv",
+        "out_parts": root / "parts",
     }
 
 
