@@ -174,7 +174,10 @@ def config_text(survey: Survey, cohort: str, export: str) -> str:
     head = (
         ["quarantine", "series that show a head, or may show one, are held back; keep: faces stay in the results"]
         if removed
-        else ["blank", "slices above the neck become air; keep: faces stay in the results; quarantine: series held back"]
+        else [
+            "blank",
+            "slices above the neck become air; keep: faces stay in the results; quarantine: series held back",
+        ]
     )
     lines = [
         "# Drafted by `python -m osteorad new`. All keys: docs/reference.md. Check: python -m osteorad check",

@@ -28,6 +28,7 @@ ROI_SEQUENCE, ROI_NUMBER, ROI_FRAME = 0x30060020, 0x30060022, 0x30060024
 ROI_CONTOURS, CONTOURS, CONTOUR_DATA, DRAWN_NUMBER = 0x30060039, 0x30060040, 0x30060050, 0x30060084
 OBJECT_FRAME, REFERENCED_FRAMES = 0x00200052, 0x30060010
 SHARED_GROUPS, FRAME_GROUPS = 0x52009229, 0x52009230
+SEGMENTATION_TYPE, PADDING = 0x00620001, 0x00280120
 PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, SEGMENT = 0x00209113, 0x00209116, 0x00289110, 0x0062000A
 
 Look = Callable[[str], Judged]  # frame of reference as the object names it -> what is known of it
@@ -188,7 +189,9 @@ def cut_segmentation(file: DicomFile, look: Look, setting: str) -> Cut:
     bits = _short(found.get(BITS))
     if pixels.fragments or isinstance(pixels.value, list) or bits not in (1, 8, 16):
         raise SetAside("head_shown", "a compressed segmentation reaches above the neck")
-    emptied, lost = _emptied(bytes(pixels.value), bits, shape[0] * shape[1], above)
+    labels = _text(found.get(SEGMENTATION_TYPE)).upper() == "LABELMAP"
+    background = _short(found.get(PADDING)) if labels else None
+    emptied, lost = _emptied(bytes(pixels.value), bits, shape[0] * shape[1], above, background)
     changed = [Element(PIXEL_DATA, e.vr, emptied) if e.tag == PIXEL_DATA else e for e in file.elements]
     return Cut(changed if lost else list(file.elements), lost)
 
@@ -211,16 +214,20 @@ def _reach(groups: dict[int, Element], shape: tuple[int, int]) -> tuple[float | 
     return (None, None) if four is None else (float(four[:, 2].min()), float(four[:, 2].max()))
 
 
-def _emptied(pixels: bytes, bits: int, size: int, above: dict[int, int]) -> tuple[bytes, dict[int, int]]:
-    """Pixels with nothing in the frames `above`, and how many of them held something, by segment."""
-    raw = np.frombuffer(pixels, dtype=np.uint8)
+def _emptied(
+    pixels: bytes, bits: int, size: int, above: dict[int, int], background: int | None
+) -> tuple[bytes, dict[int, int]]:
+    """Pixels with nothing in the frames `above`, and how many frames each segment lost.
+
+    background : of a label map, whose frames show all segments; None where a frame shows the one that `above` names.
+    """
+    raw = np.frombuffer(pixels, dtype="<u2" if bits == 16 else np.uint8)
     values = np.unpackbits(raw, bitorder="little") if bits == 1 else raw.copy()
-    width = size if bits == 1 else size * bits // 8
     lost: Counter[int] = Counter()
     for index, segment in above.items():
-        frame = values[index * width : (index + 1) * width]
-        if frame.any():
-            lost[segment] += 1
-            frame[:] = 0
+        frame = values[index * size : (index + 1) * size]
+        held = {int(value) for value in np.unique(frame)} - {0, background}
+        lost.update(held if background is not None else [segment] if held else [])
+        frame[:] = background or 0
     packed = np.packbits(values, bitorder="little") if bits == 1 else values
     return packed.tobytes(), dict(sorted(lost.items()))

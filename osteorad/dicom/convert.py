@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.dicom.choice import convert_session, failed
+from osteorad.dicom.head import blanked_above
 from osteorad.dicom.headers import Frame, read_frames
 from osteorad.dicom.pixels import same_values
 from osteorad.dicom.series import PREFIX, Candidate, filter_reason, read_overrides
@@ -53,6 +54,7 @@ def convert_patient(
     for name in sorted(set(wanted) - {c.name for c in candidates}):
         log.info("series.tsv: series %s is not one of this patient", name)
     days = _session_days(candidates, listed)
+    planes = blanked_above(listed)
     finished: list[Candidate] = []
     images: list[Row] = []
     flags: list[Row] = []
@@ -60,7 +62,7 @@ def convert_patient(
         mine = [c for c in candidates if c.session == session]
         done, made = convert_session(mine, kernel, wanted, out_dir)
         finished.extend(done)
-        images.extend(made)
+        images.extend({**row, "head_plane_mm": planes.get(row["frame_of_reference"])} for row in made)
         flags.extend(session_flags(session, made, done, modalities))
     sessions = [{"session": s, "order": n, "day": day} for n, (s, day) in enumerate(days.items(), start=1)]
     rows = [series_row(c, sessions, images, listed.get("pixel_hashes", {})) for c in finished]

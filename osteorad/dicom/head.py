@@ -123,6 +123,15 @@ def heads_of(manifest: Mapping[str, Any], setting: str) -> Heads:
     return Heads(setting=setting, judged=judged, refusals={}, blanked=frozenset(), series={})
 
 
+def blanked_above(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """Frame of reference -> height above which its images are blanked; for mask files, which people draw later."""
+    head = manifest.get("head") or {"setting": KEEP}
+    if head["setting"] != BLANK:
+        return {}
+    found = {uid: row["plane_mm"] for uid, row in head["frames_of_reference"].items()}
+    return {uid: plane for uid, plane in found.items() if plane is not None}
+
+
 # --- where a file lies ------------------------------------------------------------------------------------------------
 
 

@@ -410,3 +410,44 @@ def test_a_phantom_has_a_second_reader_unless_told_otherwise(tmp_path):
     told = problems(tmp_path, phantom + "    phantom: {reader2: false}\n" + analysis)
     assert len(told) == 1
     assert "the folder 'contours/reader2' does not exist" in told[0]
+
+
+# --- heads ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_faces_has_to_be_said(tmp_path):
+    (told,) = problems(tmp_path, changed("    head: keep\n", ""))
+    assert told == (
+        "config.yaml:2 cohorts.real.head: this key is missing: an image of the head shows a face, which can be matched "
+        "with photographs. Wanted: keep (faces stay in the results) or quarantine (series that show a head, or may show "
+        "one, are held back); blank (every slice above the neck becomes air)."
+    )
+
+
+def test_files_read_in_place_cannot_be_blanked(tmp_path):
+    text = changed("head: keep", "head: blank").replace("source: dicom", "source: deidentified")
+    (told,) = problems(tmp_path, text)
+    assert told.startswith("config.yaml:9 cohorts.real.head: 'blank' is not for source deidentified: an image")
+    assert "blank needs 'source: dicom', because files of this source are read in place" in told
+    fine = text.replace("head: blank", "head: quarantine")
+    assert load(working(tmp_path / "work", fine), clone(tmp_path / "clone")).config.cohorts["real"].head == "quarantine"
+
+
+def test_an_unknown_word_for_heads(tmp_path):
+    assert problems(tmp_path, changed("head: keep", "head: blnk")) == [
+        "config.yaml:9 cohorts.real.head: unknown value 'blnk'. Did you mean 'blank'? Valid: blank, keep, quarantine."
+    ]
+
+
+def test_a_feature_table_has_no_heads(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/f.tsv").write_text("patient\toutcome\na\t1\n")
+    text = "cohorts:\n  t:\n    source: table\n    table: {path: f.tsv}\n    head: keep\n"
+    assert problems(tmp_path, text) == [
+        "config.yaml:5 cohorts.t.head: not for source table, where all stands in one file. Remove it."
+    ]
+
+
+def test_digital_patients_keep_their_heads():
+    cohort = config.Cohort.model_validate({"source": "phantom", "rois": {"marrow": ["*"]}})
+    assert cohort.head == "keep"
