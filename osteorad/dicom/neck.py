@@ -1,9 +1,9 @@
 """Where the neck lies in a CT, from the outline of the body slice by slice; knows nothing of files and headers.
 
-Going up the body, the cross-section about the midline falls from the shoulders to the neck and rises again at the jaw.
-Arms raised beside the head widen the body but not a strip about the midline. Lungs tell the chest, which is never a
-neck; a closed ring of bone about brain tells a head, also where no neck is seen. What fits none of these is `unknown`:
-a face that passes is worse than a scan that is held back.
+Going up the body, its depth at the midline falls from the chest to the neck and rises again at the jaw; shoulders, and
+arms raised beside the head, widen the body but leave that depth alone. Lungs tell the chest, which is never a neck; a
+closed ring of bone about brain tells a head, also where no neck is seen. What fits none of these is `unknown`: a face
+that passes is worse than a scan that is held back.
 """
 
 from __future__ import annotations
@@ -23,20 +23,18 @@ PIXEL_MM = 4.0  # about; slices are averaged down to it
 BODY_HU, BONE_HU = -300.0, 220.0
 LUNG_HU = (-940.0, -500.0)  # air about the body is darker
 BRAIN_HU = (-30.0, 130.0)
-STRIP_MM = 85.0  # half width: wider than half a head, narrower than from the midline to a raised arm
+MIDDLE_MM, STRIP_MM = 45.0, 85.0  # half widths: within the neck; between half a head and a raised arm
 LEAST_CM2 = 4.0  # smaller pieces are tubes, blankets, noise
 HOLLOW = 0.35  # a piece with less tissue inside its outline is a table top or a headrest
 THIN_MM, JOINED_MM = 12.0, 22.0  # narrower parts are no body; narrower bridges join no arm to the head
 NECK_MM, TRUNK_MM = 190.0, 230.0  # widest neck, narrowest trunk
-TRUNK_CM2 = 120.0  # least cross-section of a trunk in the strip
-END_CM2 = 30.0  # less than this about the midline: the body has ended
+TRUNK_DEPTH_MM, END_MM = 90.0, 30.0  # least depth of a trunk; less than this: the body has ended
 LUNG_CM2, RING_CM2 = 30.0, 50.0
 LOOK_MM = 250.0  # a neck is compared with the trunk so far below it
 DROP, RISE = 0.75, 1.15
-PLATEAU = 1.08  # levels so near the narrowest count as the neck, too: the plane is the lowest of them
-NECK_LONG_MM = 60.0  # a neck without a rise may be seen so far above the shoulders
-JAW_MM = 100.0  # the narrowest level lies at most so far above the shoulders
-CHEST_MM, SHOULDER_MM = 90.0, 60.0  # how far above the lungs a scan may reach that ends in trunk, in anything
+PLATEAU = 1.06  # levels so near the narrowest count as the neck, too: the plane is the lowest of them
+NECK_LONG_MM = 60.0  # a neck without a rise may be seen so far above the chest, or above the shoulders
+JAW_MM = 120.0  # the narrowest level lies at most so far above
 CHIN_MM, CHIN_CM2 = 80.0, 3.0  # a chin held down hangs in front of the neck, at most so far below its narrowest level
 GAP_MM = 30.0  # levels further apart say too little
 LEAST_LEVELS, LEAST_MM = 5, 40.0
@@ -59,12 +57,12 @@ class Outline:
 class Level:
     """What one level of the body shows.
 
-    strip_cm2 : cross-section about the midline. width_mm : of the piece at the midline. lung_cm2 : enclosed lung.
-    ring_cm2 : brain that bone encloses. chin : a piece hangs apart in front of the body.
+    depth_mm : of the body about the midline, on average. width_mm : of the piece at the midline. lung_cm2 : enclosed
+    lung. ring_cm2 : brain that bone encloses. chin : a piece hangs apart in front of the body.
     """
 
     z_mm: float
-    strip_cm2: float
+    depth_mm: float
     width_mm: float
     lung_cm2: float
     ring_cm2: float
@@ -73,7 +71,7 @@ class Level:
     @property
     def trunk(self) -> bool:
         """True for a level as wide as a trunk."""
-        return self.width_mm >= TRUNK_MM and self.strip_cm2 >= TRUNK_CM2 and self.ring_cm2 < RING_CM2
+        return self.width_mm >= TRUNK_MM and self.depth_mm >= TRUNK_DEPTH_MM and self.ring_cm2 < RING_CM2
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +183,7 @@ def _level(o: Outline, middle: float) -> tuple[Level, float]:
         moved = middle + float(np.clip(x[across].mean() - middle, -step, step))
     level = Level(
         z_mm=o.z_mm,
-        strip_cm2=float(o.body[:, strip].sum()) * area,
+        depth_mm=float(o.body[:, np.abs(x - middle) <= MIDDLE_MM].sum(axis=0).mean()) * o.pixel_mm[0],
         width_mm=width,
         lung_cm2=o.lung_cm2,
         ring_cm2=o.ring_cm2,
@@ -217,10 +215,10 @@ def judge(levels: Sequence[Level]) -> Found:
     if max(b.z_mm - a.z_mm for a, b in pairwise(levels)) > GAP_MM:
         return Found("unknown", None, "slices too far apart")
     rings = _rings(levels)
-    first = _first_neck(levels)
+    first = _first_above(levels)
     if first is None:
         return Found("shown", None, "a skull, but no neck below it") if rings else _without_neck(levels)
-    found = _above_shoulders(levels, first, bool(rings))
+    found = _going_up(levels, first, bool(rings))
     if found.plane_mm is not None and any(z < found.plane_mm for z in rings):
         return Found("unknown", None, "a skull below the neck")
     return found
@@ -233,63 +231,66 @@ def _rings(levels: Sequence[Level]) -> list[float]:
     return [level.z_mm for k, level in enumerate(levels) if shows[k] and (near[k] or near[k + 2])]
 
 
-def _first_neck(levels: Sequence[Level]) -> int | None:
-    """The lowest level above the lungs that is as narrow as a neck, with a trunk below it."""
+def _lung_top(levels: Sequence[Level]) -> int | None:
+    """The highest level that shows lungs, where a neighbour shows them, too."""
+    shows = [False, *(level.lung_cm2 >= LUNG_CM2 for level in levels), False]
+    found = [k for k in range(len(levels)) if shows[k + 1] and (shows[k] or shows[k + 2])]
+    return found[-1] if found else None
+
+
+def _first_above(levels: Sequence[Level]) -> int | None:
+    """The first level above the lungs; without lungs the lowest one narrow as a neck with a trunk below; or None."""
     lungs = _lung_top(levels)
+    if lungs is not None:
+        return lungs + 1 if lungs + 1 < len(levels) else None
     for k, level in enumerate(levels):
-        narrow = level.width_mm <= NECK_MM and level.strip_cm2 >= END_CM2 and (lungs is None or level.z_mm > lungs)
-        below = [b.strip_cm2 for b in levels[:k] if b.trunk and level.z_mm - b.z_mm <= LOOK_MM]
-        if narrow and below and level.strip_cm2 <= DROP * max(below):
+        narrow = level.width_mm <= NECK_MM and level.depth_mm >= END_MM
+        if narrow and level.depth_mm <= DROP * _trunk_depth(levels, k):
             return k
     return None
 
 
-def _lung_top(levels: Sequence[Level]) -> float | None:
-    return max((level.z_mm for level in levels if level.lung_cm2 >= LUNG_CM2), default=None)
+def _trunk_depth(levels: Sequence[Level], k: int) -> float:
+    """Greatest depth of the trunk below a level; 0 where none is seen."""
+    return max((b.depth_mm for b in levels[:k] if b.trunk and levels[k].z_mm - b.z_mm <= LOOK_MM), default=0.0)
 
 
 def _without_neck(levels: Sequence[Level]) -> Found:
-    """A scan in which nothing is as narrow as a neck: of the trunk, or not to be judged."""
-    top, lungs = levels[-1].z_mm, _lung_top(levels)
-    near_top = [level for level in levels if top - level.z_mm <= 25.0]
-    in_trunk = all(level.trunk for level in near_top)
-    if in_trunk and lungs is None:
+    """A scan that ends within the lungs, or without lungs and necks: of the trunk, or not to be judged."""
+    near_top = [level for level in levels if levels[-1].z_mm - level.z_mm <= 25.0]
+    if _lung_top(levels) is not None or all(level.trunk for level in near_top):
         return Found("none", None, "ends in the trunk")
-    if lungs is not None and top - lungs <= (CHEST_MM if in_trunk else SHOULDER_MM):
-        chin = any(level.chin for level in levels if level.z_mm > lungs - SHOULDER_MM)
-        return (
-            Found("unknown", None, "something lies in front of the chest")
-            if chin
-            else Found("none", None, "ends in the trunk")
-        )
     return Found("unknown", None, "neither trunk nor neck at the top")
 
 
-def _above_shoulders(levels: Sequence[Level], first: int, ring: bool) -> Found:
-    """What follows above the lowest level of the neck."""
+def _going_up(levels: Sequence[Level], first: int, ring: bool) -> Found:
+    """What follows above the chest, or above the shoulders."""
     narrowest, rises, ends = first, False, False
     for k in range(first + 1, len(levels)):
-        here = levels[k].strip_cm2
-        if here < END_CM2:
+        here = levels[k].depth_mm
+        if here < END_MM:
             ends = True
             break
-        if here >= RISE * levels[narrowest].strip_cm2:
+        if here >= RISE * levels[narrowest].depth_mm:
             rises = True
             break
-        narrowest = k if here < levels[narrowest].strip_cm2 else narrowest
-    length = levels[-1].z_mm - levels[first].z_mm
-    if not (rises or ends or ring) and length <= NECK_LONG_MM:
-        chin = any(level.chin for level in levels if level.z_mm > levels[first].z_mm - CHIN_MM)
-        return Found("none", None, "ends in the neck") if not chin else _shown(levels, first, first, "a chin")
-    if not rises or levels[narrowest].z_mm - levels[first].z_mm > JAW_MM:
-        return _shown(levels, first, first, "a head above shoulders without a narrow neck")
-    return _shown(levels, first, narrowest, "a head above the neck")
+        narrowest = k if here < levels[narrowest].depth_mm else narrowest
+    low = levels[max(first - 1, 0)].z_mm
+    chin = any(level.chin for level in levels[first:] if level.z_mm <= low + JAW_MM)
+    if not (rises or ends or ring or chin) and levels[-1].z_mm - low <= NECK_LONG_MM:
+        return Found("none", None, "ends below the chin")
+    around = [level.width_mm for level in levels if abs(level.z_mm - levels[narrowest].z_mm) <= NECK_LONG_MM]
+    if levels[narrowest].depth_mm > DROP * _trunk_depth(levels, narrowest) and min(around) > NECK_MM:
+        return Found("unknown", None, "no level is as narrow as a neck")
+    near = [k for k in range(first, len(levels)) if levels[k].z_mm - low <= JAW_MM and levels[k].depth_mm >= END_MM]
+    narrowest = min((k for k in near if k <= narrowest), key=lambda k: (levels[k].depth_mm, k), default=first)
+    return _shown(levels, first, narrowest, "a head above the neck" if rises else "more than a neck above the chest")
 
 
 def _shown(levels: Sequence[Level], first: int, narrowest: int, why: str) -> Found:
     """The plane: the lowest level about as narrow as the narrowest, and lower still where the chin hangs down."""
-    limit = PLATEAU * levels[narrowest].strip_cm2
-    at = next(k for k in range(first, narrowest + 1) if levels[k].strip_cm2 <= limit)
+    limit = PLATEAU * levels[narrowest].depth_mm
+    at = next(k for k in range(first, narrowest + 1) if levels[k].depth_mm <= limit)
     hanging = [k for k in range(at + 1) if levels[k].chin and levels[at].z_mm - levels[k].z_mm <= CHIN_MM]
     if hanging:
         at = max(min(hanging) - 1, 0)

@@ -419,8 +419,8 @@ def test_what_becomes_of_faces_has_to_be_said(tmp_path):
     (told,) = problems(tmp_path, changed("    head: keep\n", ""))
     assert told == (
         "config.yaml:2 cohorts.real.head: this key is missing: an image of the head shows a face, which can be matched "
-        "with photographs. Wanted: keep (faces stay in the results) or quarantine (series that show a head, or may show "
-        "one, are held back); blank (every slice above the neck becomes air)."
+        "with photographs. Wanted: keep (faces stay in the results) or quarantine (series that show a head, or may "
+        "show one, are held back); blank (every slice above the neck becomes air)."
     )
 
 

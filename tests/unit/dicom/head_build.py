@@ -17,7 +17,7 @@ from tests.unit.dicom.dicom_build import Edit, ct_series, pet_series
 PIXEL_MM, STEP_MM = 4.0, 6.0
 SIZE = 128  # rows and columns
 SIDE_MM = (SIZE - 1) / 2 * PIXEL_MM
-CHIN_MM, VERTEX_MM, LUNGS_MM = 262.0, 473.0, 200.0  # heights; 0 is the middle of the chest
+CHIN_MM, LUNGS_MM = 262.0, 200.0  # heights; 0 is the middle of the chest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Body:
     """What a person looks like, and which part of it is scanned (mm, upwards from the middle of the chest)."""
 
     arms: str = "down"  # down | up | touching | over (forearms over the vertex)
+    shoulders_mm: float = 0.0  # so high do raised shoulders close in on the neck
     neck_mm: tuple[float, float] = (55.0, 60.0)  # half width, half depth
     trunk_mm: tuple[float, float] = (165.0, 105.0)
     head: float = 1.0  # size
@@ -35,6 +36,11 @@ class Body:
     table: bool = True
     noise_hu: float = 0.0
     metal: bool = False
+
+
+def chin_mm(body: Body) -> float:
+    """Height of the lowest point of the face."""
+    return 318.0 - body.flexion_mm - 56.0 * body.head
 
 
 def heights(body: Body, step_mm: float = STEP_MM) -> np.ndarray:
@@ -68,7 +74,8 @@ def volume(body: Body, step_mm: float = STEP_MM) -> np.ndarray:
     radii = [t + (n - t) * slope for t, n in zip(body.trunk_mm, body.neck_mm, strict=True)]
     hu[column((0, 0), radii, -999, 220)] = 30
     for sign in (-1, 1):
-        hu[inside((sign * 75, 0, 60), (60, 75, LUNGS_MM - 60))] = -850
+        wide, deep = 0.45 * body.trunk_mm[0], 0.71 * body.trunk_mm[1]
+        hu[inside((sign * wide, 0, 60), (0.8 * wide, deep, LUNGS_MM - 60))] = -850
     hu[column((0, 5), body.neck_mm, 180, 330, lean)] = 40
     hu[inside((0, 2, 260), (9, 9, 80), lean)] = -990  # airway
     h, low = body.head, body.flexion_mm
@@ -99,6 +106,9 @@ def _arm(hu: np.ndarray, body: Body, sign: int, x: np.ndarray, y: np.ndarray, z:
     inner = {"up": 140.0, "touching": 112.0, "over": 120.0}[body.arms]
     centre = sign * (170 + (inner - 170) * share)
     hu[(((x - centre) / 40) ** 2 + ((y + 10) / 42) ** 2 < 1) & (z > 120) & (z < 480)] = 35
+    if body.shoulders_mm:
+        high = body.shoulders_mm
+        hu[((x - sign * 120) / 75) ** 2 + (y / 55) ** 2 + ((z - 180) / (high - 180)) ** 2 < 1] = 35
     if body.arms == "over":
         hu[(np.abs(x) < 130) & (np.abs(y + 10) < 35) & (np.abs(z - 505) < 20)] = 35
 
