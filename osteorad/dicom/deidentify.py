@@ -167,7 +167,7 @@ def deidentify_patient(
             "date_shifted": True,
         },
         "pixel_hashes": _pixel_hashes(job, project_key),
-        "head": _told(heads, key),
+        "head": heads.row(lambda uid: uid if images is not None else map_uid(key, uid)),
     }
     if names is not None:
         write_own_names(names, patient, {uid: job.names[uid] for uid in job.files})
@@ -187,11 +187,6 @@ def _heads(survey: Sequence[Handled], setting: str, images: Path | None) -> Head
     if images is not None:
         return heads_of(read_json(images), setting)
     return plan_heads([h.place for h in survey if h.place is not None and h.refusal is None], setting)
-
-
-def _told(heads: Heads, key: bytes) -> dict[str, Any]:
-    """The manifest's part on heads, under UIDs that leave."""
-    return heads.row(lambda uid: map_uid(key, uid))
 
 
 def _survey(names: Mapping[Path, str], part: str, policy: Policy, needles: Needles, head: str) -> Iterator[Handled]:

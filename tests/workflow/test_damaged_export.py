@@ -86,7 +86,7 @@ def export(run, tmp_path_factory) -> Path:
             "hospital": {
                 "source": "dicom",
                 "path": "export",
-                "head": "blank",  # digital patients end in the chest: nothing is lost by it
+                "head": "keep",
                 "rois": {"marrow": ["*marrow*"], "lesion": ["*lesion*", "*met*", "*gtv*"]},
                 "clinical": {"path": "clinical.tsv", "keep": ["er"]},
                 "lesions": {"path": "lesions.tsv"},

@@ -14,7 +14,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from osteorad.dicom.adopt import adopt_patient
 from osteorad.dicom.uids import map_uid
 from osteorad.files import read_json
-from osteorad.images.volume import read_nifti
+from osteorad.images.volume import Grid, Mask, Volume, read_nifti
+from osteorad.radiomics.engine import extract_roi
+from osteorad.radiomics.presets import load_preset
 from tests.unit.dicom.deid_build import KEY, outputs, reasons, run, save
 from tests.unit.dicom.dicom_build import ROOT as CT_ROOT
 from tests.unit.dicom.dicom_build import convert
@@ -85,25 +87,50 @@ def test_the_manifest_says_what_became_of_each_series(export, tmp_path):
     }
 
 
-def test_volumes_below_the_neck_are_bit_equal(export, tmp_path):
-    volumes = {}
+@pytest.fixture(scope="module")
+def converted(export, tmp_path_factory) -> dict[str, dict[str, tuple[np.ndarray, Grid]]]:
+    """Setting -> image -> array and grid, and under `plane` the height of the neck."""
+    volumes: dict[str, Any] = {}
     for setting in ("keep", "blank"):
-        manifest = run(export, tmp_path / setting, head=setting)
-        made = convert(manifest["out"], tmp_path / setting / "c", manifest=manifest["out"] / "images.json")
-        volumes[setting] = {
-            row["image"]: read_nifti(tmp_path / setting / "c/images" / row["path"]) for row in made["images"]
-        }
-        plane = manifest["head"]["frames_of_reference"].get(FRAME, {}).get("plane_mm")
-    assert set(volumes["keep"]) == {"ct", "pet"}
-    for image, (array, grid) in volumes["blank"].items():
-        before, affine = volumes["keep"][image][0], grid.affine_ras
-        assert np.array_equal(affine, volumes["keep"][image][1].affine_ras)
+        work = tmp_path_factory.mktemp(setting)
+        manifest = run(export, work, head=setting)
+        made = convert(manifest["out"], work, manifest=manifest["out"] / "images.json")
+        volumes[setting] = {row["image"]: read_nifti(work / "images" / row["path"]) for row in made["images"]}
+        assert {row["head_plane_mm"] for row in made["images"]} == {plane_of(manifest) if setting == "blank" else None}
+    return volumes | {"plane": plane_of(manifest)}
+
+
+def test_volumes_below_the_neck_are_bit_equal(converted):
+    plane = converted["plane"]
+    assert set(converted["keep"]) == {"ct", "pet"}
+    for image, (array, grid) in converted["blank"].items():
+        before, affine = converted["keep"][image][0], grid.affine_ras
+        assert np.array_equal(affine, converted["keep"][image][1].affine_ras)
         z = affine[2, 3] + affine[2, 2] * np.arange(array.shape[2])
         assert np.array_equal(array[:, :, z <= plane], before[:, :, z <= plane])
         above = array[:, :, z > plane + 0.01]
         assert above.shape[2] > 10
         assert set(np.unique(above)) == {-1024.0 if image == "ct" else 0.0}
         assert (before[:, :, z > plane + 0.01] > -300).any()
+
+
+@pytest.mark.parametrize("image", ["ct", "pet"])
+@pytest.mark.parametrize(("preset", "top_mm"), [("zhu2024", 75.0), ("lesion-table", 220.0)])
+def test_features_below_the_neck_are_bit_equal(converted, image, preset, top_mm):
+    """Features with all filters, on the image's own voxels: those of lesions below the neck (and its padding)."""
+    settings = getattr(load_preset(preset).images, image).model_copy(update={"spacing_mm": None})
+    found = {}
+    for setting in ("keep", "blank"):
+        array, grid = converted[setting][image]
+        z = grid.affine_ras[2, 3] + grid.affine_ras[2, 2] * np.arange(array.shape[2])
+        for name, top in (("spine", top_mm), ("skull", 395.0)):
+            mask = np.zeros(array.shape, dtype=np.uint8)
+            mask[30:34, 34:38, (z > top - 40) & (z < top)] = 1
+            volume = Volume(array=array, grid=grid, units=settings.units)
+            found[setting, name] = dict(extract_roi(volume, Mask(array=mask, grid=grid), settings).values)
+    assert len(found["keep", "spine"]) >= settings.count
+    assert found["keep", "spine"] == found["blank", "spine"]
+    assert found["keep", "skull"] != found["blank", "skull"]
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
