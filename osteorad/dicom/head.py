@@ -25,8 +25,8 @@ from osteorad.dicom.values import plain
 from osteorad.errors import SetAside
 
 KEEP, BLANK, QUARANTINE = "keep", "blank", "quarantine"
-EVERY_MM = 10.0  # distance of the slices that are looked at
-MOST_SLICES = 200
+EVERY_MM, FAR_MM = 10.0, 25.0  # distance of the slices that are looked at: near the top, further down
+NEAR_MM = 600.0  # raised arms, head, neck and chest lie so near the top
 AXIAL = float(np.cos(np.radians(30.0)))
 SAME_MM = 0.01
 BEYOND_MM = 20.0  # what a PET may reach above a CT whose top shows no head
@@ -317,7 +317,7 @@ def judge_scan(places: Sequence[Place]) -> Found:
 
 
 def _chosen(places: Sequence[Place]) -> Iterator[Frame]:
-    """Frames at least `EVERY_MM` apart from the lowest to the highest, the highest always."""
+    """Frames at least `EVERY_MM` or `FAR_MM` apart from the lowest to the highest, the highest always."""
     at: list[tuple[float, str, int]] = []
     for place in places:
         if place.stack:
@@ -325,9 +325,9 @@ def _chosen(places: Sequence[Place]) -> Iterator[Frame]:
         else:
             at.append((((place.low_mm or 0.0) + (place.high_mm or 0.0)) / 2.0, str(place.path), 0))
     at.sort()
-    every = max(EVERY_MM, (at[-1][0] - at[0][0]) / MOST_SLICES)
     chosen = at[:1]
     for one in at:
+        every = EVERY_MM if at[-1][0] - one[0] <= NEAR_MM else FAR_MM
         if one[0] - chosen[-1][0] >= every - SAME_MM:
             chosen.append(one)
     if at[-1][0] > chosen[-1][0]:
@@ -350,12 +350,11 @@ def _outline(frame: Frame) -> Outline:
     if four is None or frame.spacing is None or frame.slope is None or frame.intercept is None:
         raise SetAside("geometry_missing", "not placed, or without a scale")
     plane = read_plane(frame)
-    hu = plane.values.astype(np.float32) * np.float32(frame.slope) + np.float32(frame.intercept)
+    values = plane.values
     if plane.padding is not None:
-        hu[plane.padding] = AIR_HU
+        values = np.where(plane.padding, (AIR_HU - frame.intercept) / (frame.slope or 1.0), values)
     block = [max(1, round(PIXEL_MM / mm)) for mm in frame.spacing]
-    rows, columns = hu.shape[0] // block[0], hu.shape[1] // block[1]
-    hu = hu[: rows * block[0], : columns * block[1]].reshape(rows, block[0], columns, block[1]).mean(axis=(1, 3))
+    hu = averaged(values, block[0], block[1]) * np.float32(frame.slope) + np.float32(frame.intercept)
     pixel = frame.spacing[0] * block[0], frame.spacing[1] * block[1]
     down, across = four[1] - four[0], four[2] - four[0]
     if abs(across[0]) < abs(down[0]):
@@ -363,3 +362,13 @@ def _outline(frame: Frame) -> Outline:
     hu = hu[:, ::-1] if across[0] < 0 else hu
     hu = hu[::-1] if down[1] < 0 else hu
     return outline(hu, z_mm=float(four[:, 2].mean()), pixel_mm=(pixel[0], pixel[1]), x_mm=float(four[:, 0].min()))
+
+
+def averaged(values: NDArray[Any], rows: int, columns: int) -> NDArray[np.floating[Any]]:
+    """Means of blocks of `rows` by `columns` pixels; what is left over at the far edges is dropped."""
+    high, wide = (values.shape[0] // rows) * rows, (values.shape[1] // columns) * columns
+    total = np.zeros((high // rows, wide // columns), dtype=np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            total += values[row:high:rows, column:wide:columns]
+    return total / np.float32(rows * columns)

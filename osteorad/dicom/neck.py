@@ -99,12 +99,12 @@ def outline(hu: NDArray[np.floating], *, z_mm: float, pixel_mm: tuple[float, flo
     area = pixel_mm[0] * pixel_mm[1] / 100.0
     keep = (size * area >= LEAST_CM2) & (solid >= HOLLOW * size)
     keep[0] = False
-    body = ndimage.binary_opening(keep[labels], square(THIN_MM, pixel_mm))
+    body = opened(keep[labels], THIN_MM, pixel_mm)
     lung = body & (hu > LUNG_HU[0]) & (hu < LUNG_HU[1])
     return Outline(
         z_mm=z_mm,
         body=body,
-        apart=ndimage.binary_opening(body, square(JOINED_MM, pixel_mm)),
+        apart=opened(body, JOINED_MM, pixel_mm),
         pixel_mm=pixel_mm,
         x_mm=x_mm,
         lung_cm2=float(lung.sum()) * area,
@@ -122,10 +122,13 @@ def filled_holes(mask: Mask) -> Mask:
     return ~outside[labels]
 
 
-def square(mm: float, pixel_mm: tuple[float, float]) -> Mask:
-    """A structuring element of about `mm`, at least 3 pixels, odd."""
-    sides = [max(3, 2 * int(mm / pixel / 2) + 1) for pixel in pixel_mm]
-    return np.ones(sides, dtype=bool)
+def opened(mask: Mask, mm: float, pixel_mm: tuple[float, float]) -> Mask:
+    """The mask without parts narrower than about `mm` (at least 3 pixels): its opening by a rectangle."""
+    held = mask.astype(np.uint8)
+    for change in (ndimage.minimum_filter1d, ndimage.maximum_filter1d):
+        for axis, pixel in enumerate(pixel_mm):
+            held = change(held, max(3, 2 * int(mm / pixel / 2) + 1), axis=axis, mode="constant")
+    return held > 0
 
 
 def _ring(hu: NDArray[np.floating]) -> float:

@@ -41,7 +41,7 @@ WITHOUT_HEAD = {
     "apex of the lungs": Body(top_mm=210),
     "low neck": Body(top_mm=250),
     "low neck, arms up": Body(arms="up", top_mm=250),
-    "low neck, raised shoulders": Body(arms="up", shoulders_mm=285, top_mm=236),
+    "low neck, raised shoulders": Body(arms="up", shoulders_mm=285, top_mm=225),
     "abdomen": Body(bottom_mm=-400, top_mm=-100),
     "chest with noise": Body(top_mm=170, noise_hu=60),
     "obese chest": Body(top_mm=180, **OBESE),
