@@ -30,7 +30,6 @@ NEAR_MM = 600.0  # raised arms, head, neck and chest lie so near the top
 AXIAL = float(np.cos(np.radians(30.0)))
 SAME_MM = 0.01
 BEYOND_MM = 20.0  # what a PET may reach above a CT whose top shows no head
-SCOUTS = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 AIR_HU = -1000.0
 POSITION, ORIENTATION, SPACING, FRAMES = 0x00200032, 0x00200037, 0x00280030, 0x00280008
 ROWS, COLUMNS, FRAME_OF_REFERENCE = 0x00280010, 0x00280011, 0x00200052
@@ -48,8 +47,8 @@ class Place:
     frame_of_reference: str  # of a series without one: its own name
     low_mm: float | None
     high_mm: float | None
-    axial: bool  # one plane across the body, no scout
-    stack: bool  # a multi-frame object, no scout
+    axial: bool  # one plane across the body
+    stack: bool  # a multi-frame object
 
     @property
     def unit(self) -> tuple[str, str]:
@@ -140,7 +139,6 @@ def place_of(file: DicomFile, facts: Facts, path: Path) -> Place:
     found = by_tag(file.elements)
     many = any(tag in found for tag in FUNCTIONAL_GROUPS) or _numbers(found, FRAMES) not in ([], [1.0])
     reach = _corners_of_frames(path) if many else _corners(found)
-    scout = any(word in SCOUTS for word in facts.image_type)
     return Place(
         path=path,
         series_uid=facts.series_uid,
@@ -149,8 +147,8 @@ def place_of(file: DicomFile, facts: Facts, path: Path) -> Place:
         frame_of_reference=_text(found, FRAME_OF_REFERENCE) or f"series {facts.series_uid}",
         low_mm=None if reach is None else float(reach[:, 2].min()),
         high_mm=None if reach is None else float(reach[:, 2].max()),
-        axial=not many and not scout and reach is not None and _is_axial(reach),
-        stack=many and not scout,
+        axial=not many and reach is not None and _is_axial(reach),
+        stack=many,
     )
 
 

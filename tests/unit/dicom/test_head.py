@@ -204,6 +204,16 @@ def test_a_head_alone_is_not_written_as_air(tmp_path):
     assert reasons(run(paths, tmp_path, head="blank")) == ["head_shown"] * len(paths)
 
 
+def test_a_series_wholly_above_the_neck_goes(tmp_path):
+    """A CT of the brain beside one of the whole upper body: blanked, nothing of it would be left."""
+    files, brain = write_ct(tmp_path / "in", WHOLE, every=2), replace(WHOLE, bottom_mm=300)
+    more = write_ct(tmp_path / "brain", brain, every=2, uid="8")
+    result = run([*files, *more], tmp_path, head="blank")
+    assert [(row["reason"], row["detail"]) for row in result["set_aside"]] == [
+        ("head_shown", "nothing of it lies below the neck")
+    ] * len(more)
+
+
 def test_another_series_of_the_same_frame_is_cut_at_the_same_plane(tmp_path):
     """A reconstruction of head and neck that no trunk is seen in; alone it could not be blanked."""
     files = write_ct(tmp_path / "in", WHOLE, every=2)

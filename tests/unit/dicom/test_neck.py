@@ -56,6 +56,11 @@ def test_a_head_is_found_and_the_plane_lies_between_lungs_and_chin(name):
     assert LUNGS_MM < told.plane_mm <= CHIN_MM
 
 
+def test_raised_shoulders_do_not_move_the_plane():
+    free, raised = found(Body(arms="up")), found(Body(arms="up", shoulders_mm=300))
+    assert free.plane_mm == pytest.approx(raised.plane_mm, abs=12)
+
+
 @pytest.mark.parametrize("name", WITHOUT_HEAD)
 def test_a_scan_that_ends_in_chest_or_neck_has_no_head(name):
     assert found(WITHOUT_HEAD[name]).state == "none"
@@ -123,6 +128,17 @@ def test_a_body_upside_down_is_never_without_head():
         outline(p.astype(float), z_mm=-float(h), pixel_mm=(4.0, 4.0), x_mm=-SIDE_MM) for h, p in zip(z, hu, strict=True)
     ]
     assert judge(levels_of(outlines)).state != "none"
+
+
+def test_a_chin_that_hangs_apart_is_above_the_plane():
+    """Going up: lungs, shoulders, neck, head; the chin hangs in front of two levels below the narrowest."""
+    chest = Level(z_mm=0, depth_mm=220, width_mm=400, lung_cm2=200, ring_cm2=0, chin=False)
+    bare = replace(chest, lung_cm2=0)
+    depths = [220, 220, 220, 180, 160, 140, 115, 130, 160, 190, 190]
+    levels = [replace(chest if k < 3 else bare, z_mm=10.0 * k, depth_mm=d) for k, d in enumerate(depths)]
+    assert judge(levels).plane_mm == 60
+    hanging = [replace(level, chin=level.z_mm in (40, 50)) for level in levels]
+    assert judge(hanging).plane_mm == 30
 
 
 @pytest.mark.parametrize(
