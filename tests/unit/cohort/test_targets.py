@@ -42,3 +42,26 @@ def test_a_manifest_that_is_gone_is_a_target(plan):
     plan.loaded.path(GONE).parent.mkdir(parents=True)
     plan.loaded.path(GONE).touch()
     assert manifests(plan) == set()
+
+
+def real_plan(folder, head):
+    (folder / "export").mkdir()
+    text = f"cohorts:\n  c: {{source: deidentified, path: export, head: {head}, rois: {{lesion: ['*']}}}}\n"
+    (folder / "config.yaml").write_text(text)
+    return load_plan(folder, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("head", "words", "needs_images"),
+    [("keep", "the images show a face", False), ("quarantine", "were held back", True)],
+)
+def test_the_page_tells_of_faces_and_contours_wait_for_the_neck(tmp_path, head, words, needs_images):
+    plan = real_plan(tmp_path, head)
+    assert words in plan.cohort_page("c")["privacy"]
+    assert plan.cohort_page("c")["settings"]["head"] == head
+    wanted = ["results/cohorts/c/dicom/p1/images.json"] if needs_images else []
+    assert plan.judged_images("c", "p1") == wanted
+
+
+def test_the_page_of_digital_patients_tells_of_no_face(plan):
+    assert plan.cohort_page("small")["privacy"] == "Digital patients: nobody's data."

@@ -12,6 +12,9 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from osteorad.dicom.adopt import adopt_patient
+from osteorad.dicom.elements import read_header
+from osteorad.dicom.gate import facts_of
+from osteorad.dicom.head import Judged, place_of
 from osteorad.dicom.uids import map_uid
 from osteorad.files import read_json
 from osteorad.images.volume import Grid, Mask, Volume, read_nifti
@@ -236,6 +239,16 @@ def test_the_header_still_holds_back_what_it_calls_recognizable(tmp_path):
 
     paths = write_ct(tmp_path / "in", CHEST, edit=told)
     assert set(reasons(run(paths, tmp_path, head="blank"))) == {"recognizable_features"}
+
+
+def test_a_multi_frame_object_is_placed_by_its_frames(shared_data):
+    path = shared_data("ingest/enhanced/ect_supplemental_crop64.dcm")
+    file = read_header(path)
+    place = place_of(file, facts_of(file), path)
+    assert (place.stack, place.axial) == (True, False)
+    assert (place.low_mm, place.high_mm) == (-159, -149)
+    neck = Judged(state="shown", plane_mm=-155.0, clear_to_mm=-155.0, why="")
+    assert (neck.at(place.high_mm), neck.at(-160.0)) == ("head", "clear")
 
 
 # --- contours ---------------------------------------------------------------------------------------------------------
