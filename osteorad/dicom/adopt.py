@@ -12,7 +12,8 @@ from osteorad.dicom import gate
 from osteorad.dicom.accounts import item_names, set_aside_row, write_manifest
 from osteorad.dicom.blank import cut_object
 from osteorad.dicom.elements import read_file, read_header
-from osteorad.dicom.head import KEEP, NOTHING_KNOWN, Heads, heads_of, place_of, plan_heads
+from osteorad.dicom.head import KEEP, NOTHING_KNOWN, Heads, heads_of, plan_heads
+from osteorad.dicom.places import place_of
 from osteorad.dicom.policy import Policy, load_policy
 from osteorad.errors import SetAside
 from osteorad.files import read_json

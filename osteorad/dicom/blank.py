@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from osteorad.dicom.elements import EXPLICIT, PIXEL_DATA, DicomFile, Element, by_tag
-from osteorad.dicom.head import QUARANTINE, Judged, corners
+from osteorad.dicom.head import QUARANTINE, Judged
+from osteorad.dicom.places import corners
 from osteorad.dicom.values import plain
 from osteorad.errors import SetAside
 

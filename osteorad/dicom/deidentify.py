@@ -27,8 +27,9 @@ from osteorad.dicom.blank import Cut, blanked, cut_object
 from osteorad.dicom.contour_names import rename_contours, write_own_names
 from osteorad.dicom.elements import PIXEL_DATA, DicomFile, Element, read_file, read_header
 from osteorad.dicom.encode import file_bytes
-from osteorad.dicom.head import KEEP, NOTHING_KNOWN, Heads, Judged, Place, heads_of, place_of, plan_heads
+from osteorad.dicom.head import KEEP, NOTHING_KNOWN, Heads, Judged, heads_of, plan_heads
 from osteorad.dicom.method import RECOGNIZABLE, method_elements
+from osteorad.dicom.places import Place, place_of
 from osteorad.dicom.policy import Policy, load_policy
 from osteorad.dicom.postcheck import Needles, check
 from osteorad.dicom.scrub import Person, Scrubbers

@@ -14,7 +14,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from osteorad.dicom.adopt import adopt_patient
 from osteorad.dicom.elements import read_header
 from osteorad.dicom.gate import facts_of
-from osteorad.dicom.head import Judged, place_of
+from osteorad.dicom.head import Judged
+from osteorad.dicom.places import place_of
 from osteorad.dicom.uids import map_uid
 from osteorad.files import read_json
 from osteorad.images.volume import Grid, Mask, Volume, read_nifti
