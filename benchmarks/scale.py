@@ -34,6 +34,7 @@ cohorts:
   breast:
     source: dicom
     path: export
+    head: keep
     rois: {marrow: ['*marrow*'], lesion: ['*lesion*', '*met*', '*gtv*']}
     clinical: {path: clinical.tsv}
     cutoff: '2026-05-31'

@@ -28,6 +28,7 @@ rule deidentify_images:
         runtime=30,
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
+        head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
     script:
         "../scripts/deidentify_images.py"
 
@@ -36,6 +37,7 @@ rule deidentify_images:
 rule deidentify_contours:
     input:
         state=source_state,
+        images=lambda wc: PLAN.judged_images(wc.cohort, wc.patient),
         key=key_of("deidentify_contours"),
     output:
         manifest=f"{COHORT}/dicom/{{patient}}/contours.json",
@@ -56,6 +58,7 @@ rule deidentify_contours:
         runtime=20,
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
+        head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
         rois=lambda wc: PLAN.config.cohorts[wc.cohort].rois,
     script:
         "../scripts/deidentify_contours.py"
@@ -83,6 +86,7 @@ rule adopt_images:
         runtime=20,
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
+        head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
     script:
         "../scripts/adopt_images.py"
 
@@ -90,6 +94,7 @@ rule adopt_images:
 rule adopt_contours:
     input:
         state=source_state,
+        images=lambda wc: PLAN.judged_images(wc.cohort, wc.patient),
         key=key_of("adopt_contours"),
     output:
         manifest=f"{COHORT}/dicom/{{patient}}/contours.json",
@@ -109,6 +114,7 @@ rule adopt_contours:
         runtime=20,
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
+        head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
     script:
         "../scripts/adopt_contours.py"
 

@@ -14,4 +14,6 @@ adopt_patient(
     source_root=source.folder,
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "contours"),
+    head=snakemake.params.head,
+    images=Path(snakemake.input.images[0]) if snakemake.input.images else None,
 )

@@ -19,4 +19,6 @@ deidentify_patient(
     files_in=source.count(snakemake.wildcards.patient, "contours"),
     source_root=source.folder,
     names=Path(snakemake.output.names),
+    head=snakemake.params.head,
+    images=Path(snakemake.input.images[0]) if snakemake.input.images else None,
 )

@@ -18,5 +18,6 @@ deidentify_patient(
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "images"),
     source_root=source.folder,
+    head=snakemake.params.head,
 )
 source.record(snakemake.wildcards.patient)

@@ -164,6 +164,11 @@ class Cohort(Settings):
     series: str | None = Field(None, description="Table with series to take or to leave out.")
     exclude: dict[str, str] = Field(default_factory=dict, description="Patient (pseudonym) -> reason for exclusion.")
     kernel: Literal["soft", "bone", "any"] = Field("soft", description="Which reconstruction kernel is preferred.")
+    head: Literal["keep", "blank", "quarantine"] | None = Field(
+        None,
+        description="What becomes of heads, whose faces can be matched: keep them; blank every slice above the neck "
+        "(source dicom); quarantine the series that show one. Must be written for real patients; phantoms: keep.",
+    )
     max_quarantined: float = Field(
         0.2, ge=0, le=1, description="Share of quarantined patients above which analyses are refused."
     )
@@ -194,7 +199,8 @@ class Cohort(Settings):
         written = {"path": "clinical.tsv", "columns": {"age_years": "age"}, "keep": list(PHANTOM_COVARIATES)}
         clinical = value.get("clinical") or written
         lesions = value.get("lesions") or {"path": "lesions.tsv"}
-        return {**value, "phantom": value.get("phantom") or {}, "clinical": clinical, "lesions": lesions}
+        own = {"phantom": value.get("phantom") or {}, "clinical": clinical, "lesions": lesions}
+        return {**value, **own, "head": value.get("head") or "keep"}
 
 
 # --- recipes ---------------------------------------------------------------------------------------------------------

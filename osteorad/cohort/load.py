@@ -177,24 +177,40 @@ class _Checker:
         if cohort.source == TABLE:
             yield from self._feature_table(name, cohort)
             return
+        if not is_whole(self.workdir, name, cohort):
+            yield from self._head(name, cohort)
         if cohort.path is None:
             yield f"{self._at(*at, 'path')}: this key is missing. Wanted: the folder with the DICOM files."
         elif not (self.workdir / cohort.path).is_dir():
             yield f"{self._at(*at, 'path')}: the folder '{cohort.path}' does not exist (seen from the working folder)."
         elif is_whole(self.workdir, name, cohort):
-            for key in ("clinical", "lesions", "series"):
+            for key in ("clinical", "lesions", "series", "head"):
                 if (*at, key) in self.located.lines:
                     place = self._at(*at, key)
-                    yield f"{place}: not for a cohort that was ingested elsewhere, whose tables came along. Remove it."
+                    yield f"{place}: was said where this cohort was ingested, and came along. Remove it."
         elif cohort.source == "deidentified" and looks_whole(self.workdir / cohort.path):
             yield (
                 f"{self._at(*at, 'path')}: this cohort was ingested already. "
                 f"Wanted: its folder at {COHORTS}/{name}, and  path: {COHORTS}/{name}"
             )
 
+    def _head(self, name: str, cohort: Cohort) -> Iterator[str]:
+        """What becomes of faces is for the user to say."""
+        place = self._at("cohorts", name, "head")
+        blank = "blank (every slice above the neck becomes air)"
+        if cohort.source == "deidentified":
+            blank = "blank needs 'source: dicom', because files of this source are read in place and never rewritten"
+        if cohort.head is None or (cohort.head == "blank" and cohort.source == "deidentified"):
+            found = "this key is missing" if cohort.head is None else "'blank' is not for source deidentified"
+            yield (
+                f"{place}: {found}: an image of the head shows a face, which can be matched with photographs. "
+                "Wanted: keep (faces stay in the results) or quarantine (series that show a head, or may show one, are "
+                f"held back); {blank}."
+            )
+
     def _feature_table(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
-        for key in ("path", "clinical", "lesions", "series"):
+        for key in ("path", "clinical", "lesions", "series", "head"):
             if (*at, key) in self.located.lines:
                 yield f"{self._at(*at, key)}: not for source table, where all stands in one file. Remove it."
         if cohort.table is None:

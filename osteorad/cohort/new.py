@@ -171,6 +171,14 @@ def config_text(survey: Survey, cohort: str, export: str) -> str:
         if removed
         else "headers may identify: pseudonyms are made, with a key"
     )
+    head, fate = (
+        ("quarantine", "series that show a head, or may show one, are held back; keep: faces stay in the results")
+        if removed
+        else (
+            "blank",
+            "slices above the neck become air; keep: faces stay in the results; quarantine: series held back",
+        )
+    )
     lines = [
         "# Drafted by `python -m osteorad new`. All keys: docs/reference.md. Check: python -m osteorad check",
         "",
@@ -181,6 +189,7 @@ def config_text(survey: Survey, cohort: str, export: str) -> str:
         f"  {cohort}:",
         f"    source: {source}".ljust(34) + f"# {why}",
         f"    path: {_quoted(export)}",
+        f"    head: {head}".ljust(34) + f"# {fate}",
         f"    modalities: [{', '.join(modalities)}]",
         *_series_comments(survey),
         "    rois:                         # ROI: patterns of contour names; correct these suggestions",

@@ -15,7 +15,7 @@ import yaml
 
 from osteorad import __version__
 from osteorad.cohort import keys
-from osteorad.cohort.config import SHUFFLED, TABLE, Config, Recipe
+from osteorad.cohort.config import SHUFFLED, TABLE, Cohort, Config, Recipe
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.searched import SUMMARY
@@ -28,6 +28,11 @@ PRIVACY = {
     "deidentified": "The images came here pseudonymised; this workflow holds no key to them.",
     "phantom": "Digital patients: nobody's data.",
     "table": "The feature table came here pseudonymised; this workflow holds no key to it.",
+}
+HEADS = {
+    "keep": "Heads are kept: where one was scanned, the images show a face, which can be matched with photographs.",
+    "blank": "Heads are blanked: slices above the neck hold no anatomy; what could not be judged was held back.",
+    "quarantine": "Series that show a head, or that could not be judged, were held back.",
 }
 
 
@@ -107,6 +112,12 @@ class Plan:
     def state_file(self, cohort: str, patient: str) -> str:
         """State of one patient of a source folder, relative to the working folder where it lies below it."""
         return self._shown(self.sources[cohort].state / "state" / f"{patient}.json")
+
+    def judged_images(self, cohort: str, patient: str) -> list[str]:
+        """The manifest that tells where a patient's neck is, where the cohort lets no head pass."""
+        if self.config.cohorts[cohort].head in (None, "keep"):
+            return []
+        return [f"results/cohorts/{cohort}/dicom/{patient}/images.json"]
 
     def unplaced(self, cohort: str) -> list[str]:
         """The manifest of files that belong to no patient; none for phantoms."""
@@ -197,7 +208,7 @@ class Plan:
     def cohort_page(self, cohort: str) -> dict[str, Any]:
         """What the cohort page says of its settings, and versions."""
         settings = self.config.cohorts[cohort]
-        wanted = {"modalities", "rois", "kernel", "exclude", "phantom"}
+        wanted = {"modalities", "rois", "kernel", "head", "exclude", "phantom"}
         if settings.source == TABLE:
             wanted = {"table", "exclude"}
         return {
@@ -206,7 +217,7 @@ class Plan:
             "cutoff": settings.cutoff,
             "citation": settings.citation,
             "max_quarantined": settings.max_quarantined,
-            "privacy": PRIVACY[settings.source],
+            "privacy": " ".join(filter(None, [PRIVACY[settings.source], self._heads(settings)])),
             "settings": settings.model_dump(mode="json", include=wanted, exclude_none=True),
             "versions": self._versions("deidentify_images", "convert_images", "extract_features"),
         }
@@ -226,6 +237,10 @@ class Plan:
         """What the last search for leaks left for the privacy page, where there was one."""
         path = self._private(cohort, SUMMARY)
         return [path] if (self.loaded.workdir / path).is_file() else []
+
+    def _heads(self, settings: Cohort) -> str:
+        """What the cohort page says of faces; nothing where there is nobody's."""
+        return HEADS[settings.head] if settings.head is not None and settings.source != "phantom" else ""
 
     def page_features(self, cohort: str, name: str) -> str:
         """A feature table that the cohort page describes: the lesion table, or the cohort's own."""

@@ -13,7 +13,7 @@ from typing import Any
 from osteorad.cohort.clinical_table import class_problems, outcome_at
 from osteorad.cohort.config import ClinicalTable, Cohort, Lesions
 from osteorad.errors import unknown_name
-from osteorad.files import read_parquet
+from osteorad.files import read_json, read_parquet
 
 COHORTS = "results/cohorts"
 FIXED = ("patient", "outcome", "index_day", "event_day", "last_seen_day", "first_session_day", "site")
@@ -40,8 +40,8 @@ def whole_patients(folder: Path) -> list[str]:
 
 
 def with_tables(cohort: Cohort, folder: Path) -> Cohort:
-    """The settings, with the tables that came along in place of those that ingest would read."""
-    tables: dict[str, Any] = {"clinical": None, "lesions": None}
+    """The settings, with what came along in place of what ingest would read: tables, and what became of heads."""
+    tables: dict[str, Any] = {"clinical": None, "lesions": None, "head": _head_of(folder)}
     if (path := folder / "clinical.parquet").is_file():
         table = read_parquet(path)
         covariates = [name for name in table.column_names if name not in FIXED]
@@ -52,6 +52,13 @@ def with_tables(cohort: Cohort, folder: Path) -> Cohort:
     if (path := folder / "lesions.parquet").is_file():
         tables["lesions"] = Lesions(path=f"{COHORTS}/{folder.name}/{path.name}", columns={}, words=[])
     return cohort.model_copy(update=tables)
+
+
+def _head_of(folder: Path) -> str:
+    """What ingest did with heads; the setting is one for a cohort."""
+    patients = whole_patients(folder)
+    manifest = read_json(folder / f"dicom/{patients[0]}/images.json") if patients else {}
+    return str(manifest.get("head", {}).get("setting", "keep"))
 
 
 def lacking(folder: Path, patients: Sequence[str], mask_sets: Sequence[str]) -> Iterator[str]:

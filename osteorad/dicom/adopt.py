@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.pseudonyms import series_name, session_name
 from osteorad.dicom import gate
 from osteorad.dicom.accounts import item_names, set_aside_row, write_manifest
-from osteorad.dicom.elements import read_header
+from osteorad.dicom.blank import cut_object
+from osteorad.dicom.elements import read_file, read_header
+from osteorad.dicom.head import KEEP, NOTHING_KNOWN, Heads, heads_of, plan_heads
+from osteorad.dicom.places import place_of
 from osteorad.dicom.policy import Policy, load_policy
 from osteorad.errors import SetAside
+from osteorad.files import read_json
 from osteorad.provenance import sha256_file
 
 log = logging.getLogger(__name__)
 
 
 def adopt_patient(
-    files: Sequence[Path], *, cohort: str, patient: str, part: str, source_root: Path, manifest: Path, files_in: int
+    files: Sequence[Path],
+    *,
+    cohort: str,
+    patient: str,
+    part: str,
+    source_root: Path,
+    manifest: Path,
+    files_in: int,
+    head: str = KEEP,
+    images: Path | None = None,
 ) -> dict[str, Any]:
     """Manifest of the files of a patient that belong to `part`, left where they are (paths relative to `source_root`).
 
     The gate holds back objects that are no image, contours or segmentation, and what cannot be read or placed; headers
-    that speak of burned-in text or faces are the former site's decision and pass.
+    that speak of burned-in text or faces are the former site's decision and pass. head : keep or quarantine; for
+    contours under quarantine, images : the manifest of the patient's images, which tells where the neck is.
     """
     policy = load_policy()
+    looked_at = {path: _look_at(path, source_root, policy) for path in sorted(files)}
+    heads = _heads(looked_at, part, head, images)
     rows: dict[str, dict[str, Any]] = {}
     items: dict[str, tuple[str, str]] = {}
     collided: set[str] = set()
     set_aside: list[dict[str, Any]] = []
     for path, item in item_names(sorted(files), source_root, None).items():
-        row, facts, refusal = _look_at(path, source_root, policy)
+        row, facts, refusal = looked_at[path]
         if facts.part != part:
             continue
+        refusal = refusal or heads.refusals.get(path)
+        if refusal is None and part == "contours" and head != KEEP:
+            refusal = _drawn_on_head(path, facts, heads)
         before = rows.get(facts.sop_uid)
         if refusal is None and before is not None and before["sha256"] == row["sha256"]:
             refusal = SetAside("duplicate_file")
@@ -48,7 +67,7 @@ def adopt_patient(
             continue
         rows[facts.sop_uid] = row
         items[facts.sop_uid] = (item, row["session"])
-    head = {
+    account = {
         "cohort": cohort,
         "patient": patient,
         "part": part,
@@ -57,9 +76,33 @@ def adopt_patient(
         "files_in": files_in,
         "policy": {"edition": "", "options": [], "key_check": "", "date_shifted": False},
         "pixel_hashes": {},
+        "head": heads.row(lambda uid: uid),
     }
     log.info("%s %s: %d files taken over, %d set aside", patient, part, len(rows), len(set_aside))
-    return write_manifest(Path(manifest), head, list(rows.values()), set_aside)
+    return write_manifest(Path(manifest), account, list(rows.values()), set_aside)
+
+
+def _heads(
+    looked_at: Mapping[Path, tuple[dict[str, Any], gate.Facts, SetAside | None]],
+    part: str,
+    setting: str,
+    images: Path | None,
+) -> Heads:
+    """What is known of this patient's heads: from the CT at hand, or for contours from the manifest of the images."""
+    if images is not None:
+        return heads_of(read_json(images), setting)
+    passing = [(path, facts) for path, (_, facts, refusal) in looked_at.items() if refusal is None]
+    mine = [(path, facts) for path, facts in passing if facts.part == part == "images" and setting != KEEP]
+    return plan_heads([place_of(read_header(path), facts, path) for path, facts in mine], setting)
+
+
+def _drawn_on_head(path: Path, facts: gate.Facts, heads: Heads) -> SetAside | None:
+    """Why an object of contours does not pass: it reaches above the neck, or nobody knows whether it does."""
+    try:
+        cut_object(read_file(path), facts.modality, lambda uid: heads.judged.get(uid, NOTHING_KNOWN), heads.setting)
+    except SetAside as why:
+        return why
+    return None
 
 
 def _look_at(path: Path, root: Path, policy: Policy) -> tuple[dict[str, Any], gate.Facts, SetAside | None]:

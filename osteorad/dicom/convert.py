@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.dicom.choice import convert_session, failed
+from osteorad.dicom.head import blanked_above
 from osteorad.dicom.headers import Frame, read_frames
 from osteorad.dicom.image_names import read_image_names, write_image_names
 from osteorad.dicom.pixels import same_values
@@ -57,6 +58,7 @@ def convert_patient(
         log.info("series.tsv: series %s is not one of this patient", name)
     days = _session_days(candidates, listed)
     register = read_image_names(names)
+    planes = blanked_above(listed)
     finished: list[Candidate] = []
     images: list[Row] = []
     flags: list[Row] = []
@@ -67,7 +69,7 @@ def convert_patient(
             if register.take(session, image["image"], image["series"]):
                 image["flags"].append("image_name_moved")
         finished.extend(done)
-        images.extend(made)
+        images.extend({**row, "head_plane_mm": planes.get(row["frame_of_reference"])} for row in made)
         flags.extend(session_flags(session, made, done, modalities))
     sessions = [{"session": s, "order": n, "day": day} for n, (s, day) in enumerate(days.items(), start=1)]
     rows = [series_row(c, sessions, images, listed.get("pixel_hashes", {})) for c in finished]

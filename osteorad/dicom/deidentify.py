@@ -2,8 +2,9 @@
 
 Two passes over a patient's files. The first reads headers: who is named, what each object is, whether it may pass. The
 second rewrites what passes: policy tables on every element (scrub), then a check of the finished bytes (postcheck).
-Pixel bytes are copied as they are. What cannot pass becomes a row with a reason; nothing here raises for bad data, and
-no header value, file name or path goes into a log, a manifest or a message.
+Pixel bytes are copied as they are, but for a head that the configuration wants blanked. What cannot pass becomes a row
+with a reason; nothing here raises for bad data, and no header value, file name or path goes into a log, a manifest or a
+message.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ import osteorad
 from osteorad.cohort.pseudonyms import key_check, keyed, patient_pseudonym, series_name, session_name
 from osteorad.dicom import gate
 from osteorad.dicom.accounts import item_names, set_aside_row, write_manifest
+from osteorad.dicom.blank import Cut, blanked, cut_object
 from osteorad.dicom.contour_names import rename_contours, write_own_names
-from osteorad.dicom.elements import PIXEL_DATA, Element, read_file, read_header
+from osteorad.dicom.elements import PIXEL_DATA, DicomFile, Element, read_file, read_header
 from osteorad.dicom.encode import file_bytes
-from osteorad.dicom.method import method_elements
+from osteorad.dicom.head import KEEP, NOTHING_KNOWN, Heads, Judged, heads_of, plan_heads
+from osteorad.dicom.method import RECOGNIZABLE, method_elements
+from osteorad.dicom.places import Place, place_of
 from osteorad.dicom.policy import Policy, load_policy
 from osteorad.dicom.postcheck import Needles, check
 from osteorad.dicom.scrub import Person, Scrubbers
 from osteorad.dicom.uids import map_uid
 from osteorad.errors import SetAside
-from osteorad.files import write_bytes
+from osteorad.files import read_json, write_bytes
 from osteorad.provenance import sha256_bytes
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,21 @@ class Handled:
     item: str
     facts: gate.Facts
     refusal: SetAside | None
+    place: Place | None  # of an image, where heads matter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One file after the second pass.
+
+    pixels : hash of the stored pixels as they came, so that it does not depend on what becomes of heads; empty where
+    none is wanted. names : own names of ROIs. above_neck : ROI (segment) -> contours (frames) that went with the head.
+    """
+
+    content: bytes
+    pixels: str
+    names: tuple[tuple[int, str], ...]
+    above_neck: Mapping[int, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +83,7 @@ class Job:
     manifest: Path
     scrubbers: Scrubbers
     hash_pixels: bool
+    heads: Heads
     files: dict[str, dict[str, Any]] = field(default_factory=dict)  # de-identified SOP instance UID -> row
     pixels: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))  # series -> instance -> hash
     items: dict[str, tuple[str, str]] = field(default_factory=dict)  # instance -> item, session
@@ -93,13 +113,16 @@ def deidentify_patient(
     files_in: int,
     source_root: Path | None = None,
     names: Path | None = None,
+    head: str = KEEP,
+    images: Path | None = None,
 ) -> dict[str, Any]:
     """De-identify the files of one patient that belong to `part`; write DICOM under `out_dir` and the manifest.
 
     files : all files of the patient, whatever they are. part : `images` (all but RTSTRUCT and SEG, junk included) or
     `contours` (RTSTRUCT and SEG). rois : ROI -> name patterns, for contours. files_in : how many files of this part
     the source index counts. source_root : folder that file names are taken relative to before they are hashed.
-    names : private file for the contours' own names, which the table of lesions uses.
+    names : private file for the contours' own names, which the table of lesions uses. head : keep, blank or quarantine;
+    for contours under the latter two, images : the manifest of the patient's images, which tells where the neck is.
     Returns the manifest. Raises ValueError for an unknown part; never for bad data.
     """
     if part not in PARTS:
@@ -108,7 +131,8 @@ def deidentify_patient(
     _empty(Path(out_dir), part)
     items = item_names(sorted(files), source_root, key)
     needles = Needles()
-    survey = _refuse_strangers(list(_survey(items, part, policy, needles)), key, patient)
+    survey = _refuse_strangers(list(_survey(items, part, policy, needles, head)), key, patient)
+    heads = _heads(survey, head, images)
     person = Person(
         key=key,
         pseudonym=patient,
@@ -126,10 +150,11 @@ def deidentify_patient(
         manifest=Path(manifest),
         scrubbers=Scrubbers(policy=policy, person=person),
         hash_pixels=project_key is not None and part == "images",
+        heads=heads,
     )
     for handled in survey:
         _handle(handled, job)
-    head = {
+    account = {
         "cohort": cohort,
         "patient": patient,
         "part": part,
@@ -143,11 +168,12 @@ def deidentify_patient(
             "date_shifted": True,
         },
         "pixel_hashes": _pixel_hashes(job, project_key),
+        "head": heads.row(lambda uid: uid if images is not None else map_uid(key, uid)),
     }
     if names is not None:
         write_own_names(names, patient, {uid: job.names[uid] for uid in job.files})
     log.info("%s %s: %d files written, %d set aside", patient, part, len(job.files), len(job.set_aside))
-    return write_manifest(job.manifest, head, list(job.files.values()), job.set_aside)
+    return write_manifest(job.manifest, account, list(job.files.values()), job.set_aside)
 
 
 def _empty(out_dir: Path, part: str) -> None:
@@ -157,14 +183,23 @@ def _empty(out_dir: Path, part: str) -> None:
             path.unlink()
 
 
-def _survey(names: Mapping[Path, str], part: str, policy: Policy, needles: Needles) -> Iterator[Handled]:
+def _heads(survey: Sequence[Handled], setting: str, images: Path | None) -> Heads:
+    """What is known of this patient's heads: from the CT at hand, or for contours from the manifest of the images."""
+    if images is not None:
+        return heads_of(read_json(images), setting)
+    return plan_heads([h.place for h in survey if h.place is not None and h.refusal is None], setting)
+
+
+def _survey(names: Mapping[Path, str], part: str, policy: Policy, needles: Needles, head: str) -> Iterator[Handled]:
     """First pass: facts and refusals of the files that belong to the part."""
     for path, item in names.items():
         file = read_header(path)
         facts = gate.facts_of(file)
         needles.gather(file.elements, policy)  # also from the other part: the same person
         if facts.part == part:
-            yield Handled(path, item, facts, file.damage or _refusal(facts, policy))
+            refusal = file.damage or _refusal(facts, policy)
+            place = place_of(file, facts, path) if head != KEEP and part == "images" and refusal is None else None
+            yield Handled(path, item, facts, refusal, place)
 
 
 def _refusal(facts: gate.Facts, policy: Policy) -> SetAside | None:
@@ -198,9 +233,9 @@ def _handle(handled: Handled, job: Job) -> None:
     facts, key = handled.facts, job.person.key
     session = session_name(map_uid(key, facts.study_uid)) if facts.study_uid else ""
     try:
-        if handled.refusal is not None:
-            raise handled.refusal
-        content, pixels, names = _rewritten(handled.path, facts, job)
+        if refusal := handled.refusal or job.heads.refusals.get(handled.path):
+            raise refusal
+        made = _rewritten(handled.path, facts, job)
     except SetAside as why:
         job.set_aside.append(set_aside_row(handled.item, why, session))
         return
@@ -209,19 +244,22 @@ def _handle(handled: Handled, job: Job) -> None:
     path = job.out_dir / session / series / f"{sop_uid}.dcm"
     row = {
         "path": Path(os.path.relpath(path, job.manifest.parent)).as_posix(),
-        "sha256": sha256_bytes(content),
+        "sha256": sha256_bytes(made.content),
         "modality": facts.modality,
         "session": session,
         "series": series,
         "series_uid": series_uid,
         "sop_uid": sop_uid,
+        **(
+            {"above_neck": {str(number): count for number, count in made.above_neck.items()}} if made.above_neck else {}
+        ),
     }
     if _is_first(row, handled.item, job):
-        write_bytes(path, content)
+        write_bytes(path, made.content)
         job.files[sop_uid] = row
         job.items[sop_uid] = (handled.item, session)
-        job.pixels[series][sop_uid] = pixels
-        job.names[sop_uid] = names
+        job.pixels[series][sop_uid] = made.pixels
+        job.names[sop_uid] = made.names
 
 
 def _is_first(row: Mapping[str, Any], item: str, job: Job) -> bool:
@@ -244,12 +282,19 @@ def _is_first(row: Mapping[str, Any], item: str, job: Job) -> bool:
     return False
 
 
-def _rewritten(path: Path, facts: gate.Facts, job: Job) -> tuple[bytes, str, tuple[tuple[int, str], ...]]:
-    """The de-identified file, checked; the hash of its pixel bytes (empty where none is wanted); own names of ROIs."""
+def _rewritten(path: Path, facts: gate.Facts, job: Job) -> Made:
+    """The de-identified file, checked, without what the head's setting takes out of it."""
     file = read_file(path)
     if file.damage is not None:
         raise file.damage
+    pixels = _pixel_digest(file.elements) if job.hash_pixels else ""
     contours = facts.part == "contours"
+    above_neck: dict[int, int] = {}
+    if path in job.heads.blanked:
+        file = blanked(file, facts.modality)
+    elif contours and job.heads.setting != KEEP:
+        cut = _cut(file, facts, job)
+        file.elements, above_neck = cut.elements, cut.lost
     column = job.policy.iods[facts.sop_class][1]
     scrubber = job.scrubbers.of(file.elements, types_column=column, descriptors=not contours)
     elements = file.elements
@@ -257,12 +302,23 @@ def _rewritten(path: Path, facts: gate.Facts, job: Job) -> tuple[bytes, str, tup
     if contours:
         renamed = rename_contours(elements, job.rois, scrubber.decode)
         elements, scrubber.roi_labels, names = renamed.elements, renamed.labels, renamed.names
-    kept = scrubber.dataset(elements) + method_elements(job.policy, osteorad.__version__)
+    faceless = job.heads.setting != KEEP
+    kept = [e for e in scrubber.dataset(elements) if e.tag != RECOGNIZABLE or not faceless]
+    kept += method_elements(job.policy, osteorad.__version__, faceless=faceless)
     kept.sort(key=lambda e: e.tag)
     sop_uid = map_uid(job.person.key, facts.sop_uid)
     content = file_bytes(kept, syntax=file.syntax, sop_class=facts.sop_class, sop_uid=sop_uid, writer=WRITER)
     check(content, needles=job.needles, trace=scrubber.trace, policy=job.policy, pseudonym=job.person.pseudonym)
-    return content, _pixel_digest(kept) if job.hash_pixels else "", names
+    return Made(content=content, pixels=pixels, names=names, above_neck=above_neck)
+
+
+def _cut(file: DicomFile, facts: gate.Facts, job: Job) -> Cut:
+    """Contours or a segmentation without what lies above the neck; raises SetAside where all of it has to go."""
+
+    def look(frame_of_reference: str) -> Judged:
+        return job.heads.judged.get(map_uid(job.person.key, frame_of_reference), NOTHING_KNOWN)
+
+    return cut_object(file, facts.modality, look, job.heads.setting)
 
 
 def _pixel_digest(elements: Sequence[Element]) -> str:

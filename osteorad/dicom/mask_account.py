@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from osteorad.cohort.schemas import SERIES
+from osteorad.dicom.head import SAME_MM
 from osteorad.dicom.lesion_numbers import Box, Claim, Contour, Given, Place, box_of, number_lesions
 from osteorad.dicom.mask_images import Target
 from osteorad.dicom.rtstruct import Drawn
@@ -85,7 +86,7 @@ class Account:
         """
         place = (target.session, target.image, labelled.roi)
         try:
-            drawn = labelled.draw(target)
+            drawn = below_head(labelled.draw(target), target)
         except SetAside:
             self._wait(labelled, place, labelled.hash, None, None)
             raise
@@ -158,6 +159,21 @@ class Account:
             "flags": sorted({*labelled.flags, *drawn.flags}),
             **labelled.facts,
         }
+
+
+def below_head(drawn: Drawn, target: Target) -> Drawn:
+    """The mask without voxels above the neck, where its image is blanked there: their outline is a face, too."""
+    if target.head_plane_mm is None or not drawn.patch.voxels:
+        return drawn
+    across = target.grid.affine_ras[2]
+    steps = [across[n] * (drawn.patch.start[n] + np.arange(drawn.patch.array.shape[n])) for n in range(3)]
+    height = across[3] + steps[0][:, None, None] + steps[1][:, None] + steps[2]
+    above = height > target.head_plane_mm + SAME_MM
+    if not drawn.patch.array[above].any():
+        return drawn
+    left = trimmed(Patch(start=drawn.patch.start, array=np.where(above, 0, drawn.patch.array).astype(np.uint8)))
+    flags = {*drawn.flags, "contour_above_neck", *([] if left else ["roi_empty"])}
+    return Drawn(patch=left or EMPTY_PATCH, flags=tuple(sorted(flags)))
 
 
 def voxels_hash(patch: Patch) -> str:

@@ -25,6 +25,7 @@ class Target:
     frame_of_reference: str
     grid: Grid
     sop_uids: tuple[str, ...]  # by slice, where images.json tells them
+    head_plane_mm: float | None  # the image is blanked above
 
 
 def targets_of(manifest: Mapping[str, Any]) -> list[Target]:
@@ -38,6 +39,7 @@ def targets_of(manifest: Mapping[str, Any]) -> list[Target]:
             frame_of_reference=entry["frame_of_reference"] or "",
             grid=Grid(shape=tuple(entry["shape"]), affine_ras=np.array(entry["affine_ras"], dtype=np.float64)),
             sop_uids=tuple(entry.get("sop_uids") or ()),
+            head_plane_mm=entry.get("head_plane_mm"),
         )
         for entry in manifest["images"]
     ]

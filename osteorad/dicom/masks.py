@@ -176,6 +176,7 @@ def _draw_object(entry: Mapping[str, Any], path: Path, context: Context, account
                 raise SetAside("roi_unmatched")
             target = own_target(piece.source, context.targets, context.known, session=entry["session"], fits=piece.fits)
             flags = ["roi_name_duplicate"] if piece.name in repeated else []
+            flags += ["contour_above_neck"] if str(piece.number) in entry.get("above_neck", {}) else []
             flags += ["rtstruct_references_dangle"] if _dangles(piece.source, target) else []
             labelled = Labelled(
                 roi=match[0],

@@ -77,6 +77,7 @@ def export(run, tmp_path_factory) -> Path:
             "hospital": {
                 "source": "dicom",
                 "path": "export",
+                "head": "keep",
                 "rois": {"marrow": ["*marrow*"], "lesion": ["*lesion*", "*met*", "*gtv*"]},
                 "clinical": {"path": "clinical.tsv", "keep": ["er"]},
                 "lesions": {"path": "lesions.tsv"},

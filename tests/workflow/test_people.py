@@ -83,7 +83,7 @@ def test_a_moved_cohort_gives_the_same_numbers_without_key_and_ingest(hospital, 
         shutil.rmtree(target / made_there)
     settings = yaml.safe_load((hospital / "config.yaml").read_text())
     cohort = settings["cohorts"]["breast"]
-    for key in ("clinical", "lesions"):
+    for key in ("clinical", "lesions", "head"):
         del cohort[key]
     cohort |= {"source": "deidentified", "path": "results/cohorts/breast"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))

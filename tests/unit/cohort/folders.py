@@ -33,6 +33,7 @@ cohorts:
     clinical:
       path: clinical.tsv
       keep: [age_years]
+    head: keep
 analyses:
   os:
     cohort: real

@@ -48,21 +48,21 @@ def test_good_tables_have_no_problem(tmp_path):
         ),
         (
             CLINICAL.replace("outcome", "outcom"),
-            "config.yaml:10 analyses.os.outcome: unknown column of clinical.tsv 'outcome'. Did you mean 'outcom'? "
+            "config.yaml:11 analyses.os.outcome: unknown column of clinical.tsv 'outcome'. Did you mean 'outcom'? "
             "Valid: age_years, note, outcom, patient.",
         ),
         (
             rows(*(f"P{n}\t1\t50" for n in range(14))),
-            "config.yaml:10 analyses.os.outcome: all 14 patients have outcome 1. Wanted: both 0 and 1.",
+            "config.yaml:11 analyses.os.outcome: all 14 patients have outcome 1. Wanted: both 0 and 1.",
         ),
         (
             rows(*(f"P{n}\t{int(n < 5)}\t50" for n in range(14))),
-            "config.yaml:10 analyses.os.outcome: 5 patients with outcome 1 and 9 with 0. "
+            "config.yaml:11 analyses.os.outcome: 5 patients with outcome 1 and 9 with 0. "
             "Wanted: at least 6 of each, for two folds with 3.",
         ),
         (
             rows(*(f"P{n}\t\t50" for n in range(14))),
-            "config.yaml:10 analyses.os.outcome: no patient has an outcome. "
+            "config.yaml:11 analyses.os.outcome: no patient has an outcome. "
             "Wanted: 0 or 1, at least 6 patients of each.",
         ),
     ],
@@ -113,14 +113,14 @@ def test_classes_at_the_horizon(tmp_path):
     censored = [timed("", "2024-06-01", n) for n in range(11, 20)]
     report = found(tmp_path, HORIZON, rows(*events, *followed, *censored, head=head))
     assert report.problems == [
-        "config.yaml:10 analyses.os.outcome: 6 patients with outcome 1 and 5 with 0. "
+        "config.yaml:11 analyses.os.outcome: 6 patients with outcome 1 and 5 with 0. "
         "Wanted: at least 6 of each, for two folds with 3."
     ]
 
 
 def test_a_horizon_needs_times(tmp_path):
     assert found(tmp_path, HORIZON).problems == [
-        "config.yaml:10 analyses.os.outcome: horizon_days needs one of the columns "
+        "config.yaml:11 analyses.os.outcome: horizon_days needs one of the columns "
         "event_date, last_seen, event_day, last_seen_day; clinical.tsv has none."
     ]
 
@@ -138,7 +138,7 @@ def test_patients_on_one_side_only_are_listed_and_not_fatal(tmp_path):
 def test_classes_are_counted_among_patients_with_images(tmp_path):
     ids = {f"ID-{n:02d}": f"p{n:012x}" for n in range(3, 15)}
     assert found(tmp_path, known=Known(patients=ids, files=900)).problems == [
-        "config.yaml:10 analyses.os.outcome: 5 patients with outcome 1 and 7 with 0. "
+        "config.yaml:11 analyses.os.outcome: 5 patients with outcome 1 and 7 with 0. "
         "Wanted: at least 6 of each, for two folds with 3."
     ]
 

@@ -50,12 +50,12 @@ def test_good_settings_load(tmp_path):
         (
             "    recipe: zhu2024",
             "    recipe: zhu2042",
-            "config.yaml:12 analyses.os.recipe: unknown recipe 'zhu2042'. Did you mean 'zhu2024'? Valid: zhu2024.",
+            "config.yaml:13 analyses.os.recipe: unknown recipe 'zhu2042'. Did you mean 'zhu2024'? Valid: zhu2024.",
         ),
         (
             "    cohort: real",
             "    cohort: reel",
-            "config.yaml:11 analyses.os.cohort: unknown cohort 'reel'. Did you mean 'real'? Valid: real.",
+            "config.yaml:12 analyses.os.cohort: unknown cohort 'reel'. Did you mean 'real'? Valid: real.",
         ),
         (
             "    path: export",
@@ -130,12 +130,12 @@ def test_good_settings_load(tmp_path):
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    outcome: os_month",
-            "config.yaml:13 analyses.os.outcome: unknown outcome 'os_month'. Valid: age_years, outcome.",
+            "config.yaml:14 analyses.os.outcome: unknown outcome 'os_month'. Valid: age_years, outcome.",
         ),
         (
             "  os:\n",
             "  real:\n",
-            "config.yaml:10 analyses.real: a cohort has this name, too. Rename one of them.",
+            "config.yaml:11 analyses.real: a cohort has this name, too. Rename one of them.",
         ),
         (
             "cohorts:\n",
@@ -156,7 +156,7 @@ def test_one_mistake_one_message(tmp_path, old, new, message):
 def test_near_outcome_is_proposed(tmp_path):
     text = changed("keep: [age_years]", "keep: [age_years, os_months]") + "    outcome: os_month\n"
     assert problems(tmp_path, text) == [
-        "config.yaml:13 analyses.os.outcome: unknown outcome 'os_month'. Did you mean 'os_months'? "
+        "config.yaml:14 analyses.os.outcome: unknown outcome 'os_month'. Did you mean 'os_months'? "
         "Valid: age_years, os_months, outcome."
     ]
 
@@ -168,9 +168,9 @@ def test_all_problems_in_one_go(tmp_path):
         "config.yaml:2 cohorts.real.source: this key is missing. Wanted: Where the images come from; "
         "table: a feature table takes their place.",
         "config.yaml:3 cohorts.real.sorce: unknown key 'sorce'. Did you mean 'source'? "
-        "Valid: citation, clinical, cutoff, exclude, kernel, lesions, max_quarantined, modalities, path, phantom, "
-        "... (15 in all).",
-        "config.yaml:12 analyses.os.recipe: unknown recipe 'zhao'. Valid: zhu2024.",
+        "Valid: citation, clinical, cutoff, exclude, head, kernel, lesions, max_quarantined, modalities, path, "
+        "... (16 in all).",
+        "config.yaml:13 analyses.os.recipe: unknown recipe 'zhao'. Valid: zhu2024.",
     ]
 
 
@@ -179,40 +179,40 @@ def test_all_problems_in_one_go(tmp_path):
     [
         (
             "splits.repeat: 2",
-            "config.yaml:14 analyses.os.overrides.splits.repeat: unknown recipe key 'repeat'. Did you mean 'repeats'? "
+            "config.yaml:15 analyses.os.overrides.splits.repeat: unknown recipe key 'repeat'. Did you mean 'repeats'? "
             "Valid: column, folds, inner_folds, kind, repeats, seed, test_share.",
         ),
         (
             "splits: {repeats: 0}",
-            "config.yaml:14 analyses.os.overrides.splits.repeats: found 0, wanted more than 0.",
+            "config.yaml:15 analyses.os.overrides.splits.repeats: found 0, wanted more than 0.",
         ),
         (
             "steps.mrmr.floor: -1",
-            "config.yaml:14 analyses.os.overrides.steps.mrmr.floor: found -1, wanted at least 0.",
+            "config.yaml:15 analyses.os.overrides.steps.mrmr.floor: found -1, wanted at least 0.",
         ),
         (
             "steps.mmr.k: [10]",
-            "config.yaml:14 analyses.os.overrides.steps.mmr.k: unknown recipe key 'mmr'. Did you mean 'mrmr'? "
+            "config.yaml:15 analyses.os.overrides.steps.mmr.k: unknown recipe key 'mmr'. Did you mean 'mrmr'? "
             "Valid: impute, mrmr.",
         ),
         (
             "models: [logistc]",
-            "config.yaml:14 analyses.os.overrides.models.0: unknown model 'logistc'. Did you mean 'logistic'? "
+            "config.yaml:15 analyses.os.overrides.models.0: unknown model 'logistc'. Did you mean 'logistic'? "
             "Valid: extra-trees, firth, knn, knn-weighted, lightgbm, logistic, logistic-plain, mlp, "
             "random-forest, svm, ... (11 in all).",
         ),
         (
             "covariates: [er]",
-            "config.yaml:14 analyses.os.overrides.covariates.0: unknown covariate of cohort 'real' 'er'. "
+            "config.yaml:15 analyses.os.overrides.covariates.0: unknown covariate of cohort 'real' 'er'. "
             "Valid: age_years.",
         ),
         (
             "mask_set: reader2",
-            "config.yaml:14 analyses.os.overrides.mask_set: the folder 'contours/reader2' does not exist.",
+            "config.yaml:15 analyses.os.overrides.mask_set: the folder 'contours/reader2' does not exist.",
         ),
         (
             "preset: zhu2042",
-            "config.yaml:14 analyses.os.overrides.preset: unknown preset 'zhu2042'. Did you mean 'zhu2024'? "
+            "config.yaml:15 analyses.os.overrides.preset: unknown preset 'zhu2042'. Did you mean 'zhu2024'? "
             "Valid: lesion-table, zhao2024, zhu2024.",
         ),
     ],
@@ -410,3 +410,44 @@ def test_a_phantom_has_a_second_reader_unless_told_otherwise(tmp_path):
     told = problems(tmp_path, phantom + "    phantom: {reader2: false}\n" + analysis)
     assert len(told) == 1
     assert "the folder 'contours/reader2' does not exist" in told[0]
+
+
+# --- heads ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_faces_has_to_be_said(tmp_path):
+    (told,) = problems(tmp_path, changed("    head: keep\n", ""))
+    assert told == (
+        "config.yaml:2 cohorts.real.head: this key is missing: an image of the head shows a face, which can be matched "
+        "with photographs. Wanted: keep (faces stay in the results) or quarantine (series that show a head, or may "
+        "show one, are held back); blank (every slice above the neck becomes air)."
+    )
+
+
+def test_files_read_in_place_cannot_be_blanked(tmp_path):
+    text = changed("head: keep", "head: blank").replace("source: dicom", "source: deidentified")
+    (told,) = problems(tmp_path, text)
+    assert told.startswith("config.yaml:9 cohorts.real.head: 'blank' is not for source deidentified: an image")
+    assert "blank needs 'source: dicom', because files of this source are read in place" in told
+    fine = text.replace("head: blank", "head: quarantine")
+    assert load(working(tmp_path / "work", fine), clone(tmp_path / "clone")).config.cohorts["real"].head == "quarantine"
+
+
+def test_an_unknown_word_for_heads(tmp_path):
+    assert problems(tmp_path, changed("head: keep", "head: blnk")) == [
+        "config.yaml:9 cohorts.real.head: unknown value 'blnk'. Did you mean 'blank'? Valid: blank, keep, quarantine."
+    ]
+
+
+def test_a_feature_table_has_no_heads(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/f.tsv").write_text("patient\toutcome\na\t1\n")
+    text = "cohorts:\n  t:\n    source: table\n    table: {path: f.tsv}\n    head: keep\n"
+    assert problems(tmp_path, text) == [
+        "config.yaml:5 cohorts.t.head: not for source table, where all stands in one file. Remove it."
+    ]
+
+
+def test_digital_patients_keep_their_heads():
+    cohort = config.Cohort.model_validate({"source": "phantom", "rois": {"marrow": ["*"]}})
+    assert cohort.head == "keep"

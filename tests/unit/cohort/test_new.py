@@ -54,6 +54,7 @@ def test_drafted_settings_load_and_hold_what_was_found(tmp_path, export):
     assert cohort.path == str(export)
     assert cohort.modalities == ["CT", "PT"]
     assert cohort.rois == {"marrow": ["*marrow*"], "lesion": ["*gtv*"]}
+    assert cohort.head == "blank"
     text = (tmp_path / "My Cohort/config.yaml").read_text()
     assert "# found: 2 patients, 6 files, 1 of them not DICOM" in text
     assert "#   CT: 1 series of 1 patients, 3 files a series" in text
@@ -76,7 +77,8 @@ def test_identity_stays_in_the_private_part(tmp_path, export):
 def test_an_export_without_identity_is_recognised(tmp_path):
     write(tmp_path / "export/0.dcm", "CT", removed="YES")
     new_folder(tmp_path / "cohort", tmp_path / "export")
-    assert load(tmp_path / "cohort", ROOT).config.cohorts["cohort"].source == "deidentified"
+    cohort = load(tmp_path / "cohort", ROOT).config.cohorts["cohort"]
+    assert (cohort.source, cohort.head) == ("deidentified", "quarantine")
 
 
 def test_nothing_is_overwritten(tmp_path, export):

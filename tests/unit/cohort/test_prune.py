@@ -58,6 +58,7 @@ OTHER_COHORT = """\
   other:
     source: dicom
     path: export
+    head: keep
     rois: {marrow: ['*marrow*']}
     clinical: {path: clinical.tsv, keep: [age_years]}
 """

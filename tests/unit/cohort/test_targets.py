@@ -61,3 +61,26 @@ def test_mask_files_in_folders_are_inputs_too(tmp_path):
         f"contours/manual/{PATIENT}/{name}" for name in ("lesion-1.nrrd", "s1/ct/lesion-2.nii.gz")
     ]
     assert plan.contour_files("real", "reader2", PATIENT) == []
+
+
+def real_plan(folder, head):
+    (folder / "export").mkdir()
+    text = f"cohorts:\n  c: {{source: deidentified, path: export, head: {head}, rois: {{lesion: ['*']}}}}\n"
+    (folder / "config.yaml").write_text(text)
+    return load_plan(folder, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("head", "words", "needs_images"),
+    [("keep", "the images show a face", False), ("quarantine", "were held back", True)],
+)
+def test_the_page_tells_of_faces_and_contours_wait_for_the_neck(tmp_path, head, words, needs_images):
+    plan = real_plan(tmp_path, head)
+    assert words in plan.cohort_page("c")["privacy"]
+    assert plan.cohort_page("c")["settings"]["head"] == head
+    wanted = ["results/cohorts/c/dicom/p1/images.json"] if needs_images else []
+    assert plan.judged_images("c", "p1") == wanted
+
+
+def test_the_page_of_digital_patients_tells_of_no_face(plan):
+    assert plan.cohort_page("small")["privacy"] == "Digital patients: nobody's data."

@@ -17,6 +17,7 @@ cohorts:
   c:
     source: dicom
     path: export
+    head: keep
     rois: {lesion: ['*']}
     clinical: {path: clinical.tsv, keep: [subtype]}
 """
