@@ -98,11 +98,22 @@ def write_csv(path: str | Path, header: Sequence[str], rows: Sequence[Sequence[A
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([_inert(cell) for cell in row])
+        writer.writerow([inert(cell) for cell in row])
     write_text(path, sink.getvalue())
 
 
-def _inert(cell: Any) -> Any:
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+def tsv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Text of a TSV for spreadsheets: a cell stays on its line, and none acts as a formula."""
+    sink = io.StringIO()
+    writer = csv.writer(sink, delimiter="\t", lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([inert(" ".join(cell.split()) if isinstance(cell, str) else cell) for cell in row])
+    return sink.getvalue()
+
+
+def inert(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula; `cohort.tables` takes the apostrophe away again."""
+    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
         return "'" + cell
     return "" if cell is None else cell

@@ -14,4 +14,5 @@ adopt_patient(
     source_root=source.folder,
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "contours"),
+    parts=source.parts(snakemake.wildcards.patient),
 )

@@ -14,5 +14,6 @@ adopt_patient(
     source_root=source.folder,
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "images"),
+    parts=source.parts(snakemake.wildcards.patient),
 )
 source.record(snakemake.wildcards.patient)

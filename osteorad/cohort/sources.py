@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from osteorad.cohort.pseudonyms import make_key, patient_pseudonym, read_key
+
+# What pydicom raises on damaged headers, on sequences nested without end, and on lengths that nothing can hold.
+UNREADABLE = (
+    EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, NotImplementedError, ArithmeticError,
+    RecursionError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

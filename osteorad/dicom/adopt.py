@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,20 @@ log = logging.getLogger(__name__)
 
 
 def adopt_patient(
-    files: Sequence[Path], *, cohort: str, patient: str, part: str, source_root: Path, manifest: Path, files_in: int
+    files: Sequence[Path],
+    *,
+    cohort: str,
+    patient: str,
+    part: str,
+    source_root: Path,
+    manifest: Path,
+    files_in: int,
+    parts: Mapping[Path, str] | None = None,
 ) -> dict[str, Any]:
     """Manifest of the files of a patient that belong to `part`, left where they are (paths relative to `source_root`).
 
     The gate holds back objects that are no image, contours or segmentation, and what cannot be read or placed; headers
-    that speak of burned-in text or faces are the former site's decision and pass.
+    that speak of burned-in text or faces are the former site's decision and pass. parts : as for `deidentify_patient`.
     """
     policy = load_policy()
     rows: dict[str, dict[str, Any]] = {}
@@ -32,8 +40,8 @@ def adopt_patient(
     collided: set[str] = set()
     set_aside: list[dict[str, Any]] = []
     for path, item in item_names(sorted(files), source_root, None).items():
-        row, facts, refusal = _look_at(path, source_root, policy)
-        if facts.part != part:
+        row, facts, refusal = _look_at(path, part, source_root, policy)
+        if (parts or {}).get(path, facts.part) != part:
             continue
         before = rows.get(facts.sop_uid)
         if refusal is None and before is not None and before["sha256"] == row["sha256"]:
@@ -62,12 +70,13 @@ def adopt_patient(
     return write_manifest(Path(manifest), head, list(rows.values()), set_aside)
 
 
-def _look_at(path: Path, root: Path, policy: Policy) -> tuple[dict[str, Any], gate.Facts, SetAside | None]:
+def _look_at(path: Path, part: str, root: Path, policy: Policy) -> tuple[dict[str, Any], gate.Facts, SetAside | None]:
     file = read_header(path)
     facts = gate.facts_of(file)
     refusal = file.damage
     try:
         if refusal is None:
+            gate.refuse_other_part(facts, part)
             gate.refuse_unplaced(facts)
             gate.refuse_objects(facts, policy)
     except SetAside as why:

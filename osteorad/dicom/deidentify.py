@@ -93,6 +93,7 @@ def deidentify_patient(
     files_in: int,
     source_root: Path | None = None,
     names: Path | None = None,
+    parts: Mapping[Path, str] | None = None,
 ) -> dict[str, Any]:
     """De-identify the files of one patient that belong to `part`; write DICOM under `out_dir` and the manifest.
 
@@ -100,6 +101,7 @@ def deidentify_patient(
     `contours` (RTSTRUCT and SEG). rois : ROI -> name patterns, for contours. files_in : how many files of this part
     the source index counts. source_root : folder that file names are taken relative to before they are hashed.
     names : private file for the contours' own names, which the table of lesions uses.
+    parts : to which part each file belongs, as the source index counts them; without it the files themselves tell.
     Returns the manifest. Raises ValueError for an unknown part; never for bad data.
     """
     if part not in PARTS:
@@ -108,7 +110,7 @@ def deidentify_patient(
     _empty(Path(out_dir), part)
     items = item_names(sorted(files), source_root, key)
     needles = Needles()
-    survey = _refuse_strangers(list(_survey(items, part, policy, needles)), key, patient)
+    survey = _refuse_strangers(list(_survey(items, part, parts or {}, policy, needles)), key, patient)
     person = Person(
         key=key,
         pseudonym=patient,
@@ -157,18 +159,21 @@ def _empty(out_dir: Path, part: str) -> None:
             path.unlink()
 
 
-def _survey(names: Mapping[Path, str], part: str, policy: Policy, needles: Needles) -> Iterator[Handled]:
+def _survey(
+    names: Mapping[Path, str], part: str, parts: Mapping[Path, str], policy: Policy, needles: Needles
+) -> Iterator[Handled]:
     """First pass: facts and refusals of the files that belong to the part."""
     for path, item in names.items():
         file = read_header(path)
         facts = gate.facts_of(file)
         needles.gather(file.elements, policy)  # also from the other part: the same person
-        if facts.part == part:
-            yield Handled(path, item, facts, file.damage or _refusal(facts, policy))
+        if parts.get(path, facts.part) == part:
+            yield Handled(path, item, facts, file.damage or _refusal(facts, part, policy))
 
 
-def _refusal(facts: gate.Facts, policy: Policy) -> SetAside | None:
+def _refusal(facts: gate.Facts, part: str, policy: Policy) -> SetAside | None:
     try:
+        gate.refuse_other_part(facts, part)
         gate.refuse_unplaced(facts)
         gate.refuse_objects(facts, policy)
         gate.refuse_pixels(facts)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from osteorad.dicom.pixels import Plane, read_plane
+from osteorad.dicom.pixels import Plane, read_plane, refuse_absurd
 from osteorad.dicom.plausible import refuse_hu, refuse_suv
 from osteorad.dicom.stack import TILT_DEG, Stack
 from osteorad.dicom.suv import Suv, suv_factors
@@ -58,6 +58,8 @@ def _fill_ct(
     stack: Stack, rescales: list[tuple[float, float]], dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.generic], int]:
     """HU plane by plane, so that only one plane is held twice; values that do not fit int16 start again as float32."""
+    for frame in stack.frames:
+        refuse_absurd(frame)
     columns, rows, planes = stack.shape
     array: NDArray[Any] = np.empty((planes, rows, columns), dtype=dtype)
     padded = 0
@@ -92,6 +94,8 @@ def convert_pet(stack: Stack) -> Converted:
     rescales = [_rescale(n, stack) for n in range(len(stack.frames))]
     if any(intercept != 0 for _, intercept in rescales):
         raise SetAside("invalid_value", "rescale intercept of a PET is not 0")
+    for frame in stack.frames:
+        refuse_absurd(frame)
     columns, rows, planes = stack.shape
     array = np.empty((planes, rows, columns), dtype=np.float32)
     padded = 0

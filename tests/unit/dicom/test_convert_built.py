@@ -196,7 +196,7 @@ def test_overrides_take_leave_and_add(tmp_path):
 @pytest.mark.parametrize("row", [{"series": "e1", "take": "perhaps"}, {"series": "e1", "image": "../ct"}])
 def test_override_that_means_nothing_stops(tmp_path, row):
     ct_series(tmp_path / "in")
-    with pytest.raises(ConfigError, match=r"series\.tsv: series e1"):
+    with pytest.raises(ConfigError, match=r"series\.tsv: take or image means nothing"):
         convert(tmp_path / "in", tmp_path, overrides=[row])
 
 
