@@ -18,7 +18,7 @@ MODULES = (
     "cohort/new.py", "cohort/pseudonyms.py", "cohort/series_table.py", "cohort/sources.py", "cohort/tables.py",
     "cohort/validation.py", "dicom/index.py", "dicom/series.py", "errors.py",
 )  # fmt: skip
-TESTS = ("unit/cohort", "unit/dicom/test_index_hostile.py")
+TESTS = ("unit/cohort", "unit/dicom/test_index.py", "unit/dicom/test_index_hostile.py")
 # What holds sentences that are no messages: descriptions of settings, what the drafted settings comment, log lines.
 NO_MESSAGE = {"Field", "info", "print", "join"}
 SENTENCE = re.compile(r"[a-z]{2,} \S.*\.$", re.S)

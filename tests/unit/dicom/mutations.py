@@ -35,6 +35,7 @@ KEY = bytes(range(32))
 ROIS = {"lesion": ["*lesion*", "*met*", "*gtv*"], "marrow": ["*marrow*", "*bm*"]}
 DEFLATED = "1.2.840.10008.1.2.1.99"
 SECONDS = 40
+WAITING = 10
 GIBIBYTE = 1 << 30
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 
@@ -45,21 +46,25 @@ class Hang(BaseException):
 
 @contextmanager
 def bounded(seconds: int = SECONDS, more_bytes: int = 4 * GIBIBYTE) -> Iterator[None]:
-    """Stop what takes longer (Hang), or asks for `more_bytes` beyond what the process has now (MemoryError)."""
+    """Stop what works for longer or waits ten times as long (Hang), or asks for `more_bytes` beyond what the process has
+    now (MemoryError)."""
 
     def stop(number: int, frame: Any) -> None:
-        raise Hang(f"more than {seconds} s")
+        raise Hang(f"more than {seconds} s of work, or {WAITING * seconds} s in all")
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)}
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more_bytes, hard))
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(WAITING * seconds)
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
