@@ -46,8 +46,7 @@ class Hang(BaseException):
 
 @contextmanager
 def bounded(seconds: int = SECONDS, more_bytes: int = 4 * GIBIBYTE) -> Iterator[None]:
-    """Stop what works for longer or waits ten times as long (Hang), or asks for `more_bytes` beyond what the process has
-    now (MemoryError)."""
+    """Stop what works for longer or waits ten times as long (Hang), or asks for `more_bytes` more (MemoryError)."""
 
     def stop(number: int, frame: Any) -> None:
         raise Hang(f"more than {seconds} s of work, or {WAITING * seconds} s in all")
@@ -256,7 +255,8 @@ def wrong_word(content: bytes, rng: np.random.Generator) -> bytes:
     here = [name for name in NAMES if name in ds]
     name = _pick(rng, here)
     vr = pydicom.datadict.dictionary_VR(Tag(name))
-    raw(ds, name, vr, _pick(rng, WORDS))
+    words = [word for word in WORDS if b"\0" not in word or name != "SpecificCharacterSet"]  # pydicom writes by it
+    raw(ds, name, vr, _pick(rng, words))
     return written(ds)
 
 
@@ -370,7 +370,7 @@ def many_contours(content: bytes, rng: np.random.Generator) -> bytes:
     if "ROIContourSequence" not in ds:
         raw(ds, "ImageType", "CS", b"\\".join([b"ORIGINAL"] * 7000))
         return written(ds)
-    drawn = ds.ROIContourSequence[0].ContourSequence
+    drawn = next(roi.ContourSequence for roi in ds.ROIContourSequence if "ContourSequence" in roi)
     if rng.random() < 0.5:
         drawn.extend([drawn[0]] * 3000)
     else:
@@ -394,6 +394,8 @@ VALUES = (
     sequence_emptied, another_syntax,
 )  # fmt: skip
 STRUCTURE = (nested_deeply, never_closed, deflated, long_text, many_contours)
+# What leaves a contour object whole enough to be read to its end.
+INSIDE: tuple[Mutation, ...] = (value_in_a_sequence, value_in_a_sequence, sequence_emptied, many_contours, wrong_word)
 MUTATIONS: tuple[Mutation, ...] = (*BYTES, *VALUES, *STRUCTURE)
 
 

@@ -18,10 +18,11 @@ from osteorad.phantom.write import write_patient
 from osteorad.reasons import REASONS
 
 from . import mutations
-from .mutations import MUTATIONS, bounded, ingest
+from .mutations import INSIDE, MUTATIONS, VALUES, bounded, ingest
 
 SMALL = Phantom(patients=12, matrix=32, slices=12)
 NUMBERS = (1, 2, 3)  # with RTSTRUCT, with headers of another maker, with SEG
+KIND = []
 MOST = 7  # damaged files of one patient
 SAMPLE, ALL = 60, 500
 
@@ -40,19 +41,36 @@ def sound(tmp_path_factory) -> dict[int, list[bytes]]:
 
 
 @cache
+def modality(content: bytes) -> str:
+    return str(mutations.parsed(content).Modality)
+
+
 def is_contour(content: bytes) -> bool:
-    return mutations.parsed(content).Modality in index.CONTOUR_MODALITIES
+    return modality(content) in index.CONTOUR_MODALITIES
 
 
 def damaged(files: list[bytes], rng: np.random.Generator) -> Iterator[tuple[bytes, str]]:
-    """Files of one patient, some of them damaged, and what was done to each; half of the time its contours too."""
-    chosen = set(rng.choice(len(files), size=int(rng.integers(1, MOST)), replace=False).tolist())
+    """Files of one patient, some of them damaged, and what was done to each.
+
+    A few of any kind; or the contours alone, so that sound images wait for them; or a whole series in the same way, so
+    that nothing sound is left to compare with.
+    """
     contours = [at for at, content in enumerate(files) if is_contour(content)]
-    if rng.random() < 0.5:
-        chosen.add(contours[int(rng.integers(len(contours)))])
+    kind = int(rng.integers(3)) if not KIND else KIND[0]
+    if kind == 0:
+        chosen = rng.choice(len(files), size=int(rng.integers(1, MOST)), replace=False).tolist()
+    elif kind == 1:
+        chosen = contours
+    else:
+        wanted = modality(files[int(rng.integers(len(files)))])
+        chosen = [at for at, content in enumerate(files) if modality(content) == wanted]
+    same = VALUES[int(rng.integers(len(VALUES)))], int(rng.integers(1 << 31))
     for at, content in enumerate(files):
-        change = MUTATIONS[int(rng.integers(len(MUTATIONS)))]
-        yield (change(content, rng), change.__name__) if at in chosen else (content, "")
+        every = INSIDE if at in contours and rng.random() < 0.7 else MUTATIONS
+        change, by = (
+            (every[int(rng.integers(len(every)))], rng) if kind != 2 else (same[0], np.random.default_rng(same[1]))
+        )
+        yield (change(content, by), change.__name__) if at in chosen else (content, "")
 
 
 def run(sound: dict[int, list[bytes]], folder: Path, first_seed: int, wanted: int) -> Counter[str]:
