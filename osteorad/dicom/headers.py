@@ -15,13 +15,13 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from osteorad.cohort.sources import UNREADABLE
 from osteorad.dicom import times
 from osteorad.dicom.lookup import BAD_VALUE, Lookup, groups_of
 from osteorad.dicom.pet_header import PetFrame, PetHeader, pet_frame, pet_header
 from osteorad.errors import SetAside
 
 Triple = tuple[float, float, float]
-UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, TypeError, KeyError, struct.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ def read_frames(path: Path) -> list[Frame]:
             deflated = ds.file_meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian
             offset = -1 if deflated else stream.tell()
             cut = not deflated and offset >= os.fstat(stream.fileno()).st_size
-    except UNREADABLE:
+    except (*UNREADABLE, InvalidDicomError, BytesLengthException):
         raise SetAside("dicom_unreadable", "a file of the series") from None
     if cut:
         raise SetAside("pixel_data_truncated", "a file without pixel data")

@@ -26,9 +26,11 @@ from pydicom.tag import Tag
 
 from osteorad.cohort.sources import Source
 from osteorad.dicom import index
+from osteorad.dicom.adopt import adopt_patient
 from osteorad.dicom.convert import convert_patient
 from osteorad.dicom.deidentify import deidentify_patient
 from osteorad.dicom.masks import draw_masks
+from osteorad.errors import ConfigError
 from osteorad.files import read_json
 
 KEY = bytes(range(32))
@@ -408,7 +410,10 @@ def ingest(export: Path, work: Path, *, key: bytes | None = KEY) -> dict[str, di
     Fails where a file is neither passed on nor set aside with a reason.
     """
     source = Source(name="c", folder=export, state=work / "state", key=key)
-    found = index.update(source, progress=False)
+    try:
+        found = index.update(source, progress=False)
+    except ConfigError:  # whose images these are must be settled by people
+        return {}
     unplaced = read_json(work / "state/state/unplaced.json")
     accounted = len(unplaced["set_aside"])
     made = {}
@@ -423,31 +428,18 @@ def ingest(export: Path, work: Path, *, key: bytes | None = KEY) -> dict[str, di
 
 
 def one_patient(source: Source, patient: str, work: Path) -> dict[str, Any]:
-    """De-identification, conversion and masks of one patient; their accounts are checked."""
-    folder = work / "dicom" / patient
-    files = index.patient_files(source, patient)
-    assert source.key is not None
-    parts = {
-        part: deidentify_patient(
-            files,
-            cohort="c",
-            patient=patient,
-            key=source.key,
-            project_key=source.key,
-            part=part,
-            rois=ROIS if part == "contours" else {},
-            out_dir=folder,
-            manifest=folder / f"{part}.json",
-            files_in=index.count_files(source, patient, contours=part == "contours"),
-            source_root=source.folder,
-            parts=index.patient_parts(source, patient),
-        )
-        for part in ("images", "contours")
-    }
+    """De-identification or adoption, conversion and masks of one patient; their accounts are checked."""
+    parts = {part: handed_over(source, patient, part, work / "dicom" / patient) for part in ("images", "contours")}
     images, masks = work / "images" / patient, work / "masks" / patient
-    convert_patient(folder / "images.json", None, modalities=["CT", "PT"], kernel="soft", overrides=[], out_dir=images)
+    listed = work / "dicom" / patient
+    convert_patient(
+        listed / "images.json", source.folder, modalities=["CT", "PT"], kernel="soft", overrides=[], out_dir=images
+    )
     draw_masks(
-        images / "images.json", folder / "contours.json", None, None, mask_set="manual", rois=ROIS, out_dir=masks
+        *(images / "images.json", listed / "contours.json", source.folder, None),
+        mask_set="manual",
+        rois=ROIS,
+        out_dir=masks,
     )
     converted, drawn = read_json(images / "images.json"), read_json(masks / "masks.json")
     assert sum(row["files"] for row in converted["series"]) == len(parts["images"]["files"])
@@ -455,3 +447,21 @@ def one_patient(source: Source, patient: str, work: Path) -> dict[str, Any]:
     lost = [row for row in drawn["set_aside"] if row["stage"] == "masks" and row["kind"] not in ("flag", "note")]
     assert drawn["rois_in"] == len(drawn["masks"]) + len(lost)
     return {**parts, "converted": converted, "drawn": drawn}
+
+
+def handed_over(source: Source, patient: str, part: str, folder: Path) -> dict[str, Any]:
+    """The manifest of a part: of an identified source rewritten, of one without key as it stands."""
+    shared: dict[str, Any] = {
+        "cohort": "c",
+        "patient": patient,
+        "part": part,
+        "manifest": folder / f"{part}.json",
+        "files_in": index.count_files(source, patient, contours=part == "contours"),
+        "source_root": source.folder,
+        "parts": index.patient_parts(source, patient),
+    }
+    files = index.patient_files(source, patient)
+    if source.key is None:
+        return adopt_patient(files, **shared)
+    rois = ROIS if part == "contours" else {}
+    return deidentify_patient(files, key=source.key, project_key=source.key, rois=rois, out_dir=folder, **shared)

@@ -305,6 +305,9 @@ def test_two_phases_in_one_series_are_told_apart(tmp_path):
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleIntercept", "-2048")), "hu_out_of_range"),
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "0.5")), "hu_out_of_range"),
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "2")), "hu_out_of_range"),
+        (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "65536")), "hu_out_of_range"),
+        (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleIntercept", "1e20")), "hu_out_of_range"),
+        (lambda paths: edit_files(paths, enormous), "pixel_data_truncated"),
     ],
 )
 def test_series_that_cannot_be_right_is_refused(tmp_path, change, code):
@@ -324,6 +327,11 @@ def test_last_file_cut_in_its_header_does_not_shorten_the_volume(tmp_path, keep,
     manifest = write_manifest(tmp_path / "in", tmp_path / "manifest.json")
     paths[-1].write_bytes(paths[-1].read_bytes()[:keep])
     assert reasons(convert(tmp_path / "in", tmp_path, manifest=manifest)) == [code]
+
+
+def enormous(ds: Dataset) -> None:
+    """86 GB, if the header were believed."""
+    ds.Rows = ds.Columns = 60000
 
 
 def move(mm: float):
