@@ -25,8 +25,8 @@ from osteorad.errors import ConfigError, shortened, unknown_name
 
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-", "--", ".", "?", "missing", "unknown", "#n/a", "#nv"})
 DATE_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
-# Years of examinations and of what follows them; others are a spreadsheet's zero, or mean "never".
-FIRST_YEAR, LAST_YEAR = 1950, 2100
+# Years that dates may have, moved ones of de-identified tables too; others are a spreadsheet's zero, or mean "never".
+FIRST_YEAR, LAST_YEAR = 1901, 2300
 # Blanks that are none to a program, and characters that nobody sees.
 INVISIBLE = {0xA0: " ", 0x2007: " ", 0x202F: " ", 0xFEFF: None, 0x200B: None, 0x200C: None, 0x200D: None, 0xAD: None}
 HEADER_CHARACTERS = 1 << 20

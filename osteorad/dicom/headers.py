@@ -7,7 +7,6 @@ wins over the shared groups, those win over the top level.
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +100,7 @@ def read_frames(path: Path) -> list[Frame]:
         raise SetAside("pixel_data_truncated", "a file without pixel data")
     try:
         return frames_of(ds, path, offset)
-    except (*BAD_VALUE, AttributeError, KeyError, EOFError, struct.error) as error:
+    except (*UNREADABLE, *BAD_VALUE) as error:
         raise SetAside("dicom_unreadable", type(error).__name__) from None
 
 

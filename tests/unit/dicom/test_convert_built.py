@@ -308,6 +308,7 @@ def test_two_phases_in_one_series_are_told_apart(tmp_path):
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "65536")), "hu_out_of_range"),
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleIntercept", "1e20")), "hu_out_of_range"),
         (lambda paths: edit_files(paths, enormous), "pixel_data_truncated"),
+        (lambda paths: edit_files(paths, sequence_of_nothing), "dicom_unreadable"),
     ],
 )
 def test_series_that_cannot_be_right_is_refused(tmp_path, change, code):
@@ -327,6 +328,12 @@ def test_last_file_cut_in_its_header_does_not_shorten_the_volume(tmp_path, keep,
     manifest = write_manifest(tmp_path / "in", tmp_path / "manifest.json")
     paths[-1].write_bytes(paths[-1].read_bytes()[:keep])
     assert reasons(convert(tmp_path / "in", tmp_path, manifest=manifest)) == [code]
+
+
+def sequence_of_nothing(ds: Dataset) -> None:
+    """Three bytes in the place of a sequence of items; nothing looks into it before it is needed."""
+    tag = pydicom.tag.Tag("SharedFunctionalGroupsSequence")
+    ds._dict[tag] = pydicom.dataelem.RawDataElement(tag, "SQ", 4, b"abc ", 0, False, True, True)
 
 
 def enormous(ds: Dataset) -> None:
