@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+LONGEST_SHOWN = 80
+MOST_COMPARED = 5000
+
 
 class OsteoradError(Exception):
     """Root of all errors of this package."""
@@ -43,10 +46,18 @@ class SetAside(OsteoradError):
         super().__init__(f"{code}: {detail}" if detail else code)
 
 
+def shortened(text: str) -> str:
+    """A text as a message shows it: one line, no character that acts on a terminal, at most 80 characters."""
+    plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: LONGEST_SHOWN + 1])
+    return plain if len(plain) <= LONGEST_SHOWN else plain[: LONGEST_SHOWN - 3] + "..."
+
+
 def unknown_name(what: str, found: str, valid: Iterable[str], where: str) -> str:
     """Message for a name that does not exist, with the nearest valid one and at most ten others."""
     names = sorted(str(name) for name in valid)
-    near = difflib.get_close_matches(str(found), names, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    shown = ", ".join(names[:10]) + (f", ... ({len(names)} in all)" if len(names) > 10 else "")
-    return f"{where}: unknown {what} '{found}'.{hint} Valid: {shown or 'none'}."
+    # comparing takes the product of the lengths
+    near = difflib.get_close_matches(str(found)[:LONGEST_SHOWN], names[:MOST_COMPARED], n=1, cutoff=0.5)
+    hint = f" Did you mean '{shortened(near[0])}'?" if near else ""
+    listed = ", ".join(shortened(name) for name in names[:10])
+    shown = listed + (f", ... ({len(names)} in all)" if len(names) > 10 else "")
+    return f"{where}: unknown {what} '{shortened(str(found))}'.{hint} Valid: {shown or 'none'}."

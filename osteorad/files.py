@@ -93,16 +93,27 @@ def read_parquet(path: str | Path, *, columns: Sequence[str] | None = None) -> p
 
 
 def write_csv(path: str | Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a CSV for spreadsheets; a text cell that would act as a formula gets an apostrophe in front."""
+    """Write a CSV for spreadsheets: a cell stays on its line, and none acts as a formula."""
+    write_text(path, _separated(header, rows, ","))
+
+
+def tsv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Text of a TSV for spreadsheets, made as `write_csv` makes its file."""
+    return _separated(header, rows, "\t")
+
+
+def _separated(header: Sequence[str], rows: Sequence[Sequence[Any]], mark: str) -> str:
     sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
+    writer = csv.writer(sink, delimiter=mark, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([_inert(cell) for cell in row])
-    write_text(path, sink.getvalue())
+        writer.writerow([inert(cell) for cell in row])
+    return sink.getvalue()
 
 
-def _inert(cell: Any) -> Any:
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + cell
-    return "" if cell is None else cell
+def inert(cell: Any) -> Any:
+    """A cell of one line that no spreadsheet takes for a formula; `cohort.tables` takes the apostrophe away again."""
+    if not isinstance(cell, str):
+        return "" if cell is None else cell
+    line = " ".join(cell.split())
+    return "'" + line if line[:1] in ("=", "+", "-", "@") else line

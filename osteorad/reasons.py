@@ -33,6 +33,10 @@ REASONS: dict[str, Reason] = {
     **_table(
         "quarantined",
         not_dicom="The file is not DICOM.",
+        archive_packed="A packed file (zip, tar, gz, ...) that was not looked into: unpack it beside the others.",
+        link_not_followed="A symbolic link, which is not followed: what it points at may be private, or there twice.",
+        file_special="A pipe, socket or device, no file.",
+        folder_unreadable="The folder cannot be listed, so nothing is known of what it holds.",
         dicom_unreadable="The DICOM header cannot be read.",
         identity_missing="PatientID, study, series or instance UID is empty, so the object cannot be placed safely.",
         patient_id_collision="Two issuers use one PatientID for different people.",

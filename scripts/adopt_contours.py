@@ -16,4 +16,5 @@ adopt_patient(
     files_in=source.count(snakemake.wildcards.patient, "contours"),
     head=snakemake.params.head,
     images=Path(snakemake.input.images[0]) if snakemake.input.images else None,
+    parts=source.parts(snakemake.wildcards.patient),
 )

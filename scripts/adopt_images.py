@@ -15,5 +15,6 @@ adopt_patient(
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "images"),
     head=snakemake.params.head,
+    parts=source.parts(snakemake.wildcards.patient),
 )
 source.record(snakemake.wildcards.patient)

@@ -17,6 +17,7 @@ deidentify_patient(
     out_dir=Path(snakemake.output.manifest).parent,
     manifest=Path(snakemake.output.manifest),
     files_in=source.count(snakemake.wildcards.patient, "images"),
+    parts=source.parts(snakemake.wildcards.patient),
     source_root=source.folder,
     head=snakemake.params.head,
 )

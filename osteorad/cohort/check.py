@@ -6,7 +6,7 @@ because they reach logs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 from osteorad.cohort.clinical_table import (
     MIN_PER_CLASS,
     ClinicalRow,
+    asked_columns,
     class_problems,
     days_of,
     has_times,
     outcome_at,
     outcome_values,
     read_rows,
+    spoiled_ids,
 )
 from osteorad.cohort.config import Analysis, ClinicalTable
 from osteorad.cohort.feature_check import feature_problems
@@ -28,11 +30,10 @@ from osteorad.cohort.lesion_table import LesionRow, class_sizes, read_lesions
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.review import review_of
-from osteorad.cohort.tables import Table, lines_text, read_table
+from osteorad.cohort.series_table import series_problems
+from osteorad.cohort.tables import Table, lines_text, read_table, unknown_column
 from osteorad.cohort.whole import COHORTS, lacking, outcome_problems, whole_patients
-from osteorad.errors import ConfigError, unknown_name
-
-SERIES_COLUMNS = ("series",)
+from osteorad.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,7 @@ def _clinical(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[st
         return error.problems, []
     rows, problems = read_rows(table, settings, where)
     sound = not problems
+    problems += _spoiled(table, [(row.line, row.source_patient_id) for row in rows], known)
     if loaded.config.cohorts[cohort].source == "deidentified":
         problems += _file_names(table, rows)
     for name, analysis in loaded.config.analyses.items():
@@ -184,12 +186,22 @@ class _Clinical:
 
 def _file_names(table: Table, rows: list[ClinicalRow]) -> list[str]:
     """Without a key the patient's id is the name of folders."""
-    bad = [row.line for row in rows if row.source_patient_id and not FILE_NAME.match(row.source_patient_id)]
+    bad = [row.line for row in rows if row.source_patient_id and not FILE_NAME.fullmatch(row.source_patient_id)]
     if not bad:
         return []
     return [
         f"{table.name}: the patient cannot be a file name on {lines_text(bad)}. "
         "Wanted: letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit."
+    ]
+
+
+def _spoiled(table: Table, ids: Sequence[tuple[int, str]], known: Known | None) -> list[str]:
+    """Patients whose id a spreadsheet changed, so that nobody's images are found."""
+    if not (lines := spoiled_ids(ids, known.patients if known else ())):
+        return []
+    return [
+        f"{table.name}: a spreadsheet changed the patient to a number or a date on {lines_text(lines)}. "
+        "Wanted: the PatientID as text; format the column as text, type it again."
     ]
 
 
@@ -220,7 +232,8 @@ def _outcome(loaded: Loaded, name: str, analysis: Analysis, clinical: _Clinical)
     if column not in clinical.table.header:
         if analysis.outcome == "outcome" and "outcome" in clinical.settings.columns:
             return []  # told already, at the mapping
-        return [unknown_name(f"column of {clinical.table.name}", column, clinical.table.header, place)]
+        table = clinical.table
+        return [unknown_column(table.name, table.header, column, asked_columns(clinical.settings), place)]
     found, problems = outcome_values(
         clinical.table, clinical.settings, clinical.rows, analysis.outcome, lambda *keys: place
     )
@@ -261,6 +274,7 @@ def _lesions(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str
         table, settings, lambda *keys: loaded.located.where("cohorts", cohort, "lesions", *keys)
     )
     if not problems:
+        problems += _spoiled(table, [(row.line, row.source_patient_id) for row in rows], known)
         for name, analysis in loaded.config.analyses.items():
             if analysis.cohort == cohort and loaded.recipes[name].outcome_of == "lesion":
                 problems += _lesion_classes(loaded.located.where("analyses", name, "outcome"), table, rows, known)
@@ -282,8 +296,7 @@ def _series(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str]
     if path is None:
         return [], []
     try:
-        header = read_table(loaded.path(path), path).header
+        table = read_table(loaded.path(path), path)
     except ConfigError as error:
         return error.problems, []
-    place = loaded.located.where("cohorts", cohort, "series")
-    return [unknown_name(f"column of {path}", name, header, place) for name in SERIES_COLUMNS if name not in header], []
+    return list(series_problems(table, loaded.located.where("cohorts", cohort, "series"))), []

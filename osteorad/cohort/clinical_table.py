@@ -8,12 +8,22 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from osteorad.cohort.config import ClinicalTable
-from osteorad.cohort.tables import Table, dates, is_missing, lines_text, number
-from osteorad.errors import unknown_name
+from osteorad.cohort.config import TABLE_COLUMNS, ClinicalTable
+from osteorad.cohort.tables import (
+    Table,
+    date_lines,
+    dates,
+    error_lines,
+    is_missing,
+    lines_text,
+    number,
+    number_problem,
+    unknown_column,
+)
+from osteorad.errors import shortened
 
 MIN_PER_CLASS = 6  # two folds whose test parts hold 3 patients of each class
 DATES = ("index_date", "event_date", "last_seen")
@@ -23,6 +33,10 @@ AGES = ("age", "age_years")
 OLDEST = 90  # older people are few enough to be found, so they share one age, as in the DICOM headers
 OVER = re.compile(
     r"(?:>|≥|>=|over|older than)?\s*(\d{2,3})\s*(?:\+|or (?:older|over|more)|and (?:older|over))?", re.IGNORECASE
+)
+# Ids that were numbers for a while, and the short dates of English and German spreadsheets.
+SPOILED = re.compile(
+    r"\d+[.,]0+|\d(?:[.,]\d+)?[eE][+-]\d+|\d{1,2}[-. ]{1,2}[A-Za-zä]{3}\.?(?:[-. ]\d{2,4})?|[A-Za-zä]{3}\.?[- ]\d{2}"
 )
 Where = Callable[..., str]
 
@@ -60,10 +74,12 @@ class _Reader:
             return own
         if needed or name in self.settings.columns:
             keys = ("columns", name) if name in self.settings.columns else (group,)
-            self.problems.append(
-                unknown_name(f"column of {self.table.name}", own, self.table.header, self.where(*keys))
-            )
+            asked = asked_columns(self.settings)
+            self.problems.append(unknown_column(self.table.name, self.table.header, own, asked, self.where(*keys)))
         return None
+
+    def told(self, column: str, text: str) -> None:
+        self.problems.append(f"{self.table.name}: column '{shortened(column)}': {text}")
 
     def rows(self) -> list[ClinicalRow]:
         patient = self.column("patient", needed=True)
@@ -88,11 +104,11 @@ class _Reader:
 
     def identities(self, column: str) -> None:
         first: dict[str, int] = {}
-        empty = [line for line, text in self.table.column(column) if not text]
+        empty = [line for line, text in self.table.column(column) if is_missing(text)]
         if empty:
             self.problems.append(f"{self.table.name}: no patient on {lines_text(empty)}.")
         for line, text in self.table.column(column):
-            if text and text in first:
+            if not is_missing(text) and text in first:
                 self.problems.append(f"{self.table.name}:{line}: the patient of line {first[text]} stands here again.")
             first.setdefault(text, line)
 
@@ -105,7 +121,7 @@ class _Reader:
         cells = [(line, text) for line, text in self.table.column(column) if not is_missing(text)]
         values = {line: number(text) for line, text in cells}
         if bad := [line for line, value in values.items() if value not in (0.0, 1.0)]:
-            self.problems.append(f"{self.table.name}: column '{column}' is not 0 or 1 on {lines_text(bad)}.")
+            self.problems.append(f"{self.table.name}: column '{shortened(column)}' is not 0 or 1 on {lines_text(bad)}.")
         return {line: int(value) for line, value in values.items() if value in (0.0, 1.0)}
 
     def dates(self, name: str) -> dict[int, datetime.date]:
@@ -114,7 +130,7 @@ class _Reader:
             return {}
         found, problem = dates(self.table.column(column))
         if problem:
-            self.problems.append(f"{self.table.name}: column '{column}': {problem}")
+            self.told(column, problem)
         return found
 
     def numbers(self, name: str) -> dict[int, float]:
@@ -123,14 +139,45 @@ class _Reader:
             return {}
         cells = [(line, number(text)) for line, text in self.table.column(column) if not is_missing(text)]
         if bad := [line for line, value in cells if value is None]:
-            self.problems.append(f"{self.table.name}: column '{column}' is not a number on {lines_text(bad)}.")
+            self.problems.append(
+                f"{self.table.name}: column '{shortened(column)}' is not a number on {lines_text(bad)}."
+            )
+        if problem := number_problem(self.table.column(column)):
+            self.told(column, problem)
         return {line: value for line, value in cells if value is not None}
 
     def covariates(self) -> dict[str, str]:
         """Kept covariates, and site where it is allowed: our name -> the table's name."""
         names = [name for name in self.settings.keep if name != "outcome"]
         found = {name: self.column(name, needed=True, group="keep") for name in names}
-        return {name: own for name, own in found.items() if own is not None}
+        kept = {name: own for name, own in found.items() if own is not None}
+        for own in kept.values():
+            self.kept(own)
+        return kept
+
+    def kept(self, column: str) -> None:
+        """A column that leaves the private folder holds no date, and nothing that a spreadsheet made of a value."""
+        cells = self.table.column(column)
+        if lines := date_lines(cells):
+            self.told(
+                column,
+                f"a date on {lines_text(lines)}. A kept column holds none; did a spreadsheet make it, of 1-2 perhaps?",
+            )
+        if lines := error_lines(cells):
+            self.told(column, f"the error of a formula on {lines_text(lines)}. Wanted: a value, or nothing.")
+        if problem := number_problem(cells):
+            self.told(column, problem)
+
+
+def asked_columns(settings: ClinicalTable) -> set[str]:
+    """Names, as the table has them, of every column that is looked for."""
+    return {settings.columns.get(name, name) for name in (*TABLE_COLUMNS, *settings.keep)}
+
+
+def spoiled_ids(ids: Sequence[tuple[int, str]], known: Container[str] = ()) -> list[int]:
+    """Lines whose patient is what spreadsheets make of an id: 1.0, 1.2E+10, a date. known : ids that exist."""
+    dates = set(date_lines(ids))
+    return [line for line, text in ids if text not in known and (line in dates or SPOILED.fullmatch(text))]
 
 
 def outcome_values(

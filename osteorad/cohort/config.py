@@ -74,7 +74,7 @@ class Settings(BaseModel):
 class Phantom(Settings):
     """What a phantom cohort consists of; its patients follow from these settings alone."""
 
-    patients: PositiveInt = Field(40, description="Number of digital patients.")
+    patients: int = Field(40, gt=0, le=100_000, description="Number of digital patients.")
     seed: int = Field(1, description="Seed; another one gives other patients.")
     strength: float = Field(
         1.6, ge=0, description="How strongly outcome depends on marrow texture and uptake; 0: not at all."
@@ -87,8 +87,8 @@ class Phantom(Settings):
         "null: drawn with each one's own risk.",
     )
     pet: bool = Field(True, description="Write PET beside the CT.")
-    matrix: PositiveInt = Field(192, description="Rows and columns of a CT slice.")
-    slices: PositiveInt = Field(64, description="CT slices.")
+    matrix: int = Field(192, gt=0, le=4096, description="Rows and columns of a CT slice.")
+    slices: int = Field(64, gt=0, le=20_000, description="CT slices.")
     slice_mm: float | None = Field(
         None, gt=0, description="Distance of CT slices in mm; null: the slices share 128 mm, T4 to T9."
     )

@@ -7,6 +7,7 @@ loaded only where a cohort is such a table.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from osteorad.cohort.config import FeatureTable
 from osteorad.cohort.outcomes import STRUCTURE
 from osteorad.cohort.pseudonyms import FILE_NAME
-from osteorad.cohort.tables import is_missing, number, read_table
-from osteorad.errors import ConfigError, unknown_name
+from osteorad.cohort.tables import error_lines, is_missing, number, read_table, unknown_column
+from osteorad.errors import ConfigError, shortened, unknown_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,7 @@ SUFFIXES = (".parquet", ".tsv", ".csv", ".txt", ".xlsx", ".xlsm")
 KEYS = ("cohort", "patient", "session", "image", "roi", "lesion", "mask_set")
 INFINITE = {"inf": math.inf, "+inf": math.inf, "infinity": math.inf, "-inf": -math.inf, "-infinity": -math.inf}
 OWN_PATIENT = "row-{}"
+LESION = re.compile(r"[1-9][0-9]{0,3}")
 Where = Callable[..., str]
 
 
@@ -80,16 +82,25 @@ def _parquet(path: Path, shown: str) -> FeatureFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    unreadable = ConfigError(f"{shown}: the file cannot be read as Parquet. Is it whole?")
     try:
         schema = pq.read_schema(path)
-    except pa.ArrowInvalid:
-        raise ConfigError(f"{shown}: the file cannot be read as Parquet.") from None
+    except (pa.ArrowException, OSError):
+        raise unreadable from None
+    if several := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        raise ConfigError(f"{shown}: {len(several)} names stand above several columns. Wanted: each name once.")
+    if nested := [field.name for field in schema if pa.types.is_nested(field.type)]:
+        listed = ", ".join(f"'{shortened(name)}'" for name in nested[:10])
+        raise ConfigError(f"{shown}: column {listed} holds neither numbers nor text. Wanted: one value a row.")
     numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     texts = frozenset(field.name for field in schema if not any(test(field.type) for test in numeric))
 
     def read(names: Sequence[str]) -> pa.Table:
-        found = pq.read_table(path, columns=list(names), use_threads=False)
-        return pa.table({name: _cast(found[name], name in texts) for name in names})
+        try:
+            found = pq.read_table(path, columns=list(names), use_threads=False)
+            return pa.table({name: _cast(found[name], name in texts) for name in names})
+        except (pa.ArrowException, OSError):
+            raise unreadable from None
 
     return FeatureFile(name=shown, header=tuple(schema.names), texts=texts, read=read)
 
@@ -195,7 +206,7 @@ def _unknown_columns(file: FeatureFile, settings: FeatureTable, where: Where) ->
         asked += [((key, str(at)), name) for at, name in enumerate(getattr(settings, key))]
     for keys, name in asked:
         if name not in file.header:
-            yield unknown_name(f"column of {file.name}", name, file.header, where(*keys))
+            yield unknown_column(file.name, file.header, name, {name for _, name in asked}, where(*keys))
     if settings.sites and settings.site is None:
         yield f"{where('sites')}: sites are asked for, but no column. Wanted:  site: NAME OF THE COLUMN"
 
@@ -203,13 +214,15 @@ def _unknown_columns(file: FeatureFile, settings: FeatureTable, where: Where) ->
 def _roles_twice(settings: FeatureTable, where: Where) -> Iterator[str]:
     uses = [*roles(settings).values(), *settings.covariates, *settings.drop]
     for name in sorted({name for name in uses if uses.count(name) > 1}):
-        yield f"{where()}: column '{name}' is named twice. Wanted: one meaning for each column."
+        yield f"{where()}: column '{shortened(name)}' is named twice. Wanted: one meaning for each column."
 
 
 def _feature_names(file: FeatureFile, settings: FeatureTable, where: Where) -> Iterator[str]:
     features = file.features(settings)
     if text := [name for name in features if name in file.texts]:
-        names = ", ".join(f"'{name}'" for name in text[:10]) + (f", ... ({len(text)} in all)" if text[10:] else "")
+        names = ", ".join(f"'{shortened(name)}'" for name in text[:10]) + (
+            f", ... ({len(text)} in all)" if text[10:] else ""
+        )
         yield f"{where()}: text in column {names} of {file.name}. Wanted: covariates or drop names it, or numbers."
     for name in sorted({*features} & {*KEYS}):
         yield f"{where()}: '{name}' is no name for a feature: it is our name of a key. Rename it, or put it under drop."
@@ -226,9 +239,16 @@ def _key_values(file: FeatureFile, settings: FeatureTable, where: Where) -> Iter
         bad = [row for row, text in _numbered(table[settings.outcome]) if text and number(text) not in (0.0, 1.0)]
         yield from _bad_rows(file, settings.outcome, "0 or 1", bad)
     if settings.lesion is not None:
-        bad = [row for row, text in _numbered(table[settings.lesion]) if not text.isdigit() or int(text) < 1]
-        yield from _bad_rows(file, settings.lesion, "a whole number from 1", bad)
+        bad = [row for row, text in _numbered(table[settings.lesion]) if not LESION.fullmatch(text)]
+        yield from _bad_rows(file, settings.lesion, "a whole number from 1 to 9999", bad)
     present = set(texts_of(table[settings.site])) if settings.site is not None else set()
+    for name in settings.covariates:
+        texts = texts_of(file.read([name])[name]) if name in file.texts else []
+        if bad := error_lines(list(enumerate(texts, 1))):
+            yield (
+                f"{file.name}: column '{shortened(name)}': the error of a formula in {rows_text(bad)}. "
+                "Wanted: a value, or nothing."
+            )
     for at, site in enumerate(settings.sites):
         if site not in present:
             yield unknown_name(f"site of {file.name}", site, present - {""}, where("sites", str(at)))
@@ -240,7 +260,7 @@ def _numbered(column: pa.ChunkedArray) -> Iterator[tuple[int, str]]:
 
 def _bad_rows(file: FeatureFile, column: str, wanted: str, bad: Sequence[int]) -> Iterator[str]:
     if bad:
-        yield f"{file.name}: column '{column}' is not {wanted} in {rows_text(bad)}."
+        yield f"{file.name}: column '{shortened(column)}' is not {wanted} in {rows_text(bad)}."
 
 
 def rows_text(rows: Sequence[int]) -> str:
@@ -252,7 +272,7 @@ def rows_text(rows: Sequence[int]) -> str:
 def _identities(file: FeatureFile, settings: FeatureTable, where: Where) -> Iterator[str]:
     """Each row once, patients that can be names, and one value a patient of what belongs to patients."""
     rows = entering(feature_rows(file, settings), settings)
-    if bad := [row.row for row in rows if not FILE_NAME.match(row.patient)]:
+    if bad := [row.row for row in rows if not FILE_NAME.fullmatch(row.patient)]:
         wanted = "letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
         yield f"{file.name}: the patient cannot be a name in {rows_text(bad)}. Wanted: {wanted}."
     seen: set[tuple[str, int]] = set()
@@ -275,4 +295,4 @@ def _one_value(file: FeatureFile, settings: FeatureTable, rows: Sequence[Feature
         texts = texts_of(table[name])
         first: dict[str, str] = {}
         if bad := [row.row for row in rows if first.setdefault(row.patient, texts[row.row - 1]) != texts[row.row - 1]]:
-            yield f"{file.name}: column '{name}' differs from the patient's first row in {rows_text(bad)}."
+            yield f"{file.name}: column '{shortened(name)}' differs from the patient's first row in {rows_text(bad)}."

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from osteorad.cohort.clinical_table import Where
 from osteorad.cohort.config import LESION_COLUMNS, Lesions
-from osteorad.cohort.tables import Table, dates, is_missing, lines_text, number
-from osteorad.errors import unknown_name
+from osteorad.cohort.tables import Table, dates, is_missing, lines_text, number, unknown_column
+from osteorad.errors import shortened
 
 NEEDED = ("patient", "roi_name")
 TEXTS = ("location", "type")
@@ -47,7 +47,7 @@ def read_lesions(table: Table, settings: Lesions, where: Where) -> tuple[list[Le
     """
     own = {name: settings.columns.get(name, name) for name in LESION_COLUMNS}
     problems = [
-        unknown_name(f"column of {table.name}", own[name], table.header, _place(where, settings, name))
+        unknown_column(table.name, table.header, own[name], own.values(), _place(where, settings, name))
         for name in own
         if own[name] not in table.header and (name in NEEDED or name in settings.columns)
     ]
@@ -58,10 +58,10 @@ def read_lesions(table: Table, settings: Lesions, where: Where) -> tuple[list[Le
         if empty := [line for line, text in cells[name].items() if is_missing(text)]:
             problems.append(f"{table.name}: no {name} on {lines_text(empty)}.")
     days, wrong = dates(list(cells["date"].items()))
-    problems += [f"{table.name}: column '{own['date']}': {wrong}"] if wrong else []
+    problems += [f"{table.name}: column '{shortened(own['date'])}': {wrong}"] if wrong else []
     outcomes = {line: number(text) for line, text in cells["outcome"].items() if not is_missing(text)}
     if bad := [line for line, value in outcomes.items() if value not in (0.0, 1.0)]:
-        problems.append(f"{table.name}: column '{own['outcome']}' is not 0 or 1 on {lines_text(bad)}.")
+        problems.append(f"{table.name}: column '{shortened(own['outcome'])}' is not 0 or 1 on {lines_text(bad)}.")
 
     def text(name: str, line: int) -> str:
         found = cells[name].get(line, "")

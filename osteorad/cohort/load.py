@@ -9,6 +9,7 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from os.path import isdir, isfile, realpath  # unlike Path's, they answer for names that cannot be one
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,14 @@ from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.sources import state_folder
 from osteorad.cohort.validation import validated
 from osteorad.cohort.whole import COHORTS, is_whole, looks_whole, with_tables
-from osteorad.errors import ConfigError, unknown_name
+from osteorad.errors import ConfigError, shortened, unknown_name
 
 CONFIG = "config.yaml"
 RECIPE_FOLDER = "resources/recipes"
 IMAGE_NEEDS = {"ct": ("CT",), "pet": ("PT",), "fused": ("CT", "PT")}
-PSEUDONYM = re.compile(r"^p[0-9a-f]{12}$")
+PSEUDONYM = re.compile(r"p[0-9a-f]{12}")
+WRITTEN = ("results", "contours", "work", "logs", "benchmarks", ".snakemake")  # folders of a run; contours: of people
+WANTED_NAME = "Wanted: letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +184,11 @@ class _Checker:
             yield from self._head(name, cohort)
         if cohort.path is None:
             yield f"{self._at(*at, 'path')}: this key is missing. Wanted: the folder with the DICOM files."
-        elif not (self.workdir / cohort.path).is_dir():
-            yield f"{self._at(*at, 'path')}: the folder '{cohort.path}' does not exist (seen from the working folder)."
+        elif not isdir(self.workdir / cohort.path):
+            yield (
+                f"{self._at(*at, 'path')}: the folder '{shortened(cohort.path)}' does not exist "
+                "(seen from the working folder)."
+            )
         elif is_whole(self.workdir, name, cohort):
             for key in ("clinical", "lesions", "series", "head"):
                 if (*at, key) in self.located.lines:
@@ -193,6 +199,9 @@ class _Checker:
                 f"{self._at(*at, 'path')}: this cohort was ingested already. "
                 f"Wanted: its folder at {COHORTS}/{name}, and  path: {COHORTS}/{name}"
             )
+        elif made := self._within(cohort.path):
+            place = self._at(*at, "path")
+            yield f"{place}: this folder holds '{made}', which a run writes. Wanted: a folder of its own."
 
     def _head(self, name: str, cohort: Cohort) -> Iterator[str]:
         """What becomes of faces is for the user to say."""
@@ -208,6 +217,15 @@ class _Checker:
                 f"held back); {blank}."
             )
 
+    def _within(self, path: str) -> str:
+        """A folder that a run writes and that lies in the export, or is it; empty where there is none."""
+        export = self._real(path)
+        own = (self.config.private_dir, *WRITTEN)
+        return next((name for name in own if self._real(name).is_relative_to(export)), "")
+
+    def _real(self, path: str) -> Path:
+        return Path(realpath(self.workdir / path))
+
     def _feature_table(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
         for key in ("path", "clinical", "lesions", "series", "head"):
@@ -215,9 +233,8 @@ class _Checker:
                 yield f"{self._at(*at, key)}: not for source table, where all stands in one file. Remove it."
         if cohort.table is None:
             yield f"{self._at(*at, 'table')}: this key is missing. Wanted:  table: {{path: FILE}}"
-        elif not (self.workdir / cohort.table.path).is_file():
-            place = self._at(*at, "table", "path")
-            yield f"{place}: the file '{cohort.table.path}' does not exist (seen from the working folder)."
+        elif not isfile(self.workdir / cohort.table.path):
+            yield _no_file(self._at(*at, "table", "path"), cohort.table.path)
 
     def _tables(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
@@ -229,8 +246,8 @@ class _Checker:
             ("series",): cohort.series,
         }
         for keys, path in files.items():
-            if path is not None and not (self.workdir / path).is_file():
-                yield f"{self._at(*at, *keys)}: the file '{path}' does not exist (seen from the working folder)."
+            if path is not None and not isfile(self.workdir / path):
+                yield _no_file(self._at(*at, *keys), path)
         for key in cohort.lesions.columns if cohort.lesions else ():
             if key not in LESION_COLUMNS:
                 yield unknown_name("column", key, LESION_COLUMNS, self._at(*at, "lesions", "columns", key))
@@ -260,11 +277,12 @@ class _Checker:
     def _exclusions(self, name: str, cohort: Cohort) -> Iterator[str]:
         form = FILE_NAME if cohort.source in ("deidentified", TABLE) else PSEUDONYM
         for patient in cohort.exclude:
-            if not form.match(patient):
+            if not form.fullmatch(patient):
                 place = self._at("cohorts", name, "exclude")
                 yield f"{place}: an excluded patient is no pseudonym. Wanted: one as the cohort page shows it."
         if cohort.cutoff is not None and not _is_iso_date(cohort.cutoff):
-            yield f"{self._at('cohorts', name, 'cutoff')}: found '{cohort.cutoff}', wanted a date such as 2026-05-31."
+            place, found = self._at("cohorts", name, "cutoff"), shortened(cohort.cutoff)
+            yield f"{place}: found '{found}', wanted a date such as 2026-05-31."
 
     # --- analyses
 
@@ -434,8 +452,12 @@ class _Checker:
             place = self._at("analyses", name, "as_published")
             yield f"{place}: recipe '{recipe.name}' does not say how a paper proceeded. Wanted: its key 'published'."
         column = recipe.splits.column
-        if (recipe.splits.kind == "column") != (column is not None):
-            yield f"{located.where('splits', 'column')}: goes with kind: column, and kind: column needs it."
+        if recipe.splits.kind == "column" and column is None:
+            place = located.where("splits", "column")
+            yield f"{place}: this key is missing. Wanted: the covariate that says which fold or part a patient is in."
+        elif recipe.splits.kind != "column" and column is not None:
+            place = located.where("splits", "column")
+            yield f"{place}: only for kind: column, here the kind is {recipe.splits.kind}."
         cohort = self.config.cohorts.get(analysis.cohort)
         if cohort is None or column is None:
             return
@@ -449,7 +471,11 @@ class _Checker:
             return
         present = {"manual"} | ({PHANTOM_SECOND_SET} if cohort.phantom and cohort.phantom.reader2 else set())
         for key, name in (("mask_set", recipe.mask_set), ("second_set", recipe.second_set)):
-            if name is not None and name not in present and not (self.workdir / "contours" / name).is_dir():
+            if name is None or name in present:
+                continue
+            if not FILE_NAME.fullmatch(name):
+                yield f"{located.where(key)}: '{shortened(name)}' is no name of a folder below contours/. {WANTED_NAME}"
+            elif not isdir(self.workdir / "contours" / name):
                 yield f"{located.where(key)}: the folder 'contours/{name}' does not exist."
         if recipe.second_set == recipe.mask_set:
             yield f"{located.where('second_set')}: this is the recipe's own mask set. Wanted: a second reader's."
@@ -466,7 +492,7 @@ class _Checker:
             yield f"{self._at('analyses', name, 'as_published')}: nothing is learned here, so nothing can be replayed."
         source = self.config.analyses.get(bundle)
         if source is None:
-            if not (self.workdir / bundle / "bundle.json").is_file():
+            if not isfile(self.workdir / bundle / "bundle.json"):
                 names = [other for other, a in self.config.analyses.items() if a.bundle is None]
                 yield unknown_name("analysis, and no folder with bundle.json", bundle, names, place)
             return
@@ -486,6 +512,7 @@ class _Checker:
     # --- names
 
     def names(self) -> Iterator[str]:
+        yield from self._private_dir()
         cohorts, analyses = self._raw_names("cohorts"), self._raw_names("analyses")
         if isinstance(self.located.value, dict) and self.located.value.get("cohorts") == {}:
             yield f"{self._at('cohorts')}: no cohort is named. Wanted: at least one."
@@ -495,6 +522,18 @@ class _Checker:
         for index, name in enumerate(self.config.run):
             if name not in {*cohorts, *analyses}:
                 yield unknown_name("cohort or analysis", name, {*cohorts, *analyses}, self._at("run", str(index)))
+
+    def _private_dir(self) -> Iterator[str]:
+        """Identity has a folder of its own, not one that holds what leaves."""
+        private, workdir = self._real(self.config.private_dir), self._real("")
+        shared = [name for name in WRITTEN if private.is_relative_to(self._real(name))]
+        if shared or workdir.is_relative_to(private):
+            where = f"below '{shared[0]}'" if shared else "the working folder itself or above it"
+            yield f"{self._at('private_dir')}: this is {where}. Wanted: a folder of its own, such as 'private'."
+
+
+def _no_file(where: str, path: str) -> str:
+    return f"{where}: the file '{shortened(path)}' does not exist (seen from the working folder)."
 
 
 def _is_iso_date(text: str) -> bool:

@@ -13,9 +13,18 @@ from typing import Any
 
 import yaml
 
-from osteorad.errors import ConfigError
+from osteorad.errors import ConfigError, shortened
 
-MAX_NODES = 50_000  # far above any real settings file; aliases that multiply stop here
+# Far above any real settings file: aliases that multiply, nesting without end and files of data stop here.
+MAX_NODES = 50_000
+MAX_BYTES = 500_000
+DEEPEST = 30
+LARGEST = 1 << 53  # beyond it whole numbers are no longer told apart
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+TOO_DEEP = (
+    f"lists and mappings lie in each other more than {DEEPEST} deep. Wanted: settings as docs/reference.md shows."
+)
+NUMBER = re.compile(r"[-+0-9.eE]+")
 Keys = tuple[str, ...]
 
 
@@ -45,33 +54,45 @@ class Located:
 
     def where(self, *keys: str) -> str:
         """`config.yaml:41 analyses.os.outcome`; the line is that of the nearest key that stands in the file."""
+        path = ".".join(map(shortened, keys))
         for depth in range(len(keys), -1, -1):
             if line := self.lines.get(tuple(keys[:depth])):
-                return " ".join([f"{self.name}:{line}", ".".join(keys)]).rstrip()
-        return " ".join([self.name, ".".join(keys)]).rstrip()
+                return f"{self.name}:{line} {path}".rstrip()
+        return f"{self.name} {path}".rstrip()
 
 
 def read_located(path: Path, name: str) -> Located:
     """Read a settings file; `name` is how messages call it. ConfigError with every problem found."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{name}: the file is missing. Looked for {path.name} in the working folder.") from None
+    except OSError as error:
+        raise ConfigError(f"{name}: the file cannot be opened: {error.strerror}.") from None
+    if len(raw) > MAX_BYTES:
+        raise ConfigError(f"{name}: the file has more than {MAX_BYTES // 1000} kB. Wanted: settings, not data.")
+    try:
+        return parse_located(raw.decode("utf-8-sig"), name)
     except UnicodeDecodeError:
-        raise ConfigError(f"{name}: the file is not UTF-8 text.") from None
-    return parse_located(text, name)
+        raise ConfigError(f"{name}: the file is not UTF-8 text. Save it again as UTF-8.") from None
 
 
 def parse_located(text: str, name: str) -> Located:
     """Parse YAML text into plain values with lines; ConfigError with every problem found."""
+    if found := UNPRINTABLE.search(text):
+        at = text.count("\n", 0, found.start()) + 1
+        raise ConfigError(f"{name}:{at}: the character U+{ord(found[0]):04X} is not allowed in settings. Remove it.")
     try:
         node = yaml.compose(text, Loader=_PlainLoader)
+    except RecursionError:
+        raise ConfigError(f"{name}: {TOO_DEEP}") from None
+    except (ValueError, OverflowError):  # of numbers in escapes and directives, which PyYAML does not look at
+        raise ConfigError(f"{name}: this is not valid YAML: an escape such as \\U00110000 is no character.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{name}{line}: this is not valid YAML: {error.problem or error.context}.") from None
-    except yaml.YAMLError:
-        raise ConfigError(f"{name}: this is not valid YAML.") from None
     if node is None:
         raise ConfigError(f"{name}: the file is empty.")
     builder = _Builder(name)
@@ -92,7 +113,7 @@ class _Builder:
         self.open: set[int] = set()
 
     def problem(self, node: yaml.Node, keys: Keys, text: str) -> None:
-        place = " ".join([f"{self.name}:{node.start_mark.line + 1}", ".".join(keys)]).rstrip()
+        place = f"{self.name}:{node.start_mark.line + 1} {'.'.join(map(shortened, keys))}".rstrip()
         self.problems.append(f"{place}: {text}")
 
     def build(self, node: yaml.Node, keys: Keys) -> Any:
@@ -100,6 +121,10 @@ class _Builder:
         if self.nodes > MAX_NODES or id(node) in self.open:
             if not any("aliases" in problem for problem in self.problems):
                 self.problem(node, keys, "aliases make this file endless or larger than settings can be.")
+            return None
+        if len(self.open) > DEEPEST:
+            if not any(TOO_DEEP in problem for problem in self.problems):
+                self.problem(node, keys[:4], TOO_DEEP)
             return None
         self.open.add(id(node))
         try:
@@ -122,11 +147,14 @@ class _Builder:
             if key.tag.endswith(":merge"):
                 merged = self.build(child, keys)
                 for part in merged if isinstance(merged, list) else [merged]:
-                    yield from part.items() if isinstance(part, dict) else ()
+                    if isinstance(part, dict):
+                        yield from part.items()
+                    elif self.nodes <= MAX_NODES:  # else nothing is read any more, and that was told
+                        self.problem(key, keys, "'<<' brings in mappings. Wanted: an alias of one, such as  <<: *base")
         seen: dict[str, int] = {}
         for key, child in own:
             line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode) or not key.tag.endswith(":str"):
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
                 self.problem(key, keys, f"the key '{_shown(key)}' is not text. Put it in quotes.")
                 continue
             if key.value in seen:
@@ -141,21 +169,28 @@ class _Builder:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         try:
             match kind:
-                case "str":
+                case "str" if not UNPRINTABLE.search(node.value):
                     return str(node.value)
-                case "null":
+                case "null" if node.value in ("", "~", "null", "Null", "NULL"):
                     return None
-                case "bool":
+                case "bool" if node.value.lower() in ("true", "false"):
                     return node.value.lower() == "true"
-                case "int":
-                    return int(node.value)
-                case "float":
-                    return float(node.value)
+                case "int" | "float" if abs(float(node.value)) < LARGEST:
+                    return int(node.value) if kind == "int" else float(node.value)
         except (TypeError, ValueError):
             pass
-        self.problem(node, keys, f"the tag '{node.tag}' is not allowed; settings hold text, numbers, lists, mappings.")
+        self.problem(node, keys, _no_scalar(kind, node))
         return None
 
 
+def _no_scalar(kind: str, node: yaml.Node) -> str:
+    """Why a scalar is no value of settings."""
+    if isinstance(node.value, str) and (found := UNPRINTABLE.search(node.value)):
+        return f"the text holds the character U+{ord(found[0]):04X}. Remove it."
+    if kind in ("int", "float") and isinstance(node.value, str) and NUMBER.fullmatch(node.value):
+        return f"the number {shortened(node.value)} is larger than settings can be."
+    return f"the tag '{shortened(node.tag)}' is not allowed; settings hold text, numbers, lists, mappings."
+
+
 def _shown(node: yaml.Node) -> str:
-    return node.value if isinstance(node, yaml.ScalarNode) else "..."
+    return shortened(node.value) if isinstance(node, yaml.ScalarNode) else "..."

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from osteorad.cohort.config import PROJECT_NAME
+from osteorad.cohort.sources import UNREADABLE
 from osteorad.errors import UserError
+from osteorad.files import tsv_text
 
 TAGS = (
     *("PatientID", "Modality", "SeriesInstanceUID", "SeriesDescription"),
@@ -112,8 +114,7 @@ def look_through(export: Path) -> Survey:
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
             _count(survey, header)
-        except (InvalidDicomError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError):
-            # damaged headers raise any of these; ingest sets such files aside with a reason
+        except (*UNREADABLE, InvalidDicomError, BytesLengthException):  # ingest sets such files aside with a reason
             survey.unreadable += 1
     return survey
 
@@ -122,7 +123,9 @@ def _files(folder: Path) -> Iterator[Path]:
     for here, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            yield Path(here) / name
+            path = Path(here) / name
+            if path.is_file() and not path.is_symlink():  # a pipe would wait for a writer
+                yield path
 
 
 def _count(survey: Survey, header: Any) -> None:
@@ -139,7 +142,7 @@ def _count(survey: Survey, header: Any) -> None:
     survey.deidentified += str(header.get("PatientIdentityRemoved", "")) == "YES"
     names = [str(item.get("ROIName", "")) for item in header.get("StructureSetROISequence") or ()]
     names += [str(item.get("SegmentLabel", "")) for item in header.get("SegmentSequence") or ()]
-    survey.rois.update(names)
+    survey.rois.update(" ".join(name.split()) for name in names)
 
 
 def suggested_rois(names: Sequence[str]) -> dict[str, list[str]]:
@@ -232,21 +235,16 @@ def _roi_comments(survey: Survey) -> Iterator[str]:
 
 
 def _clinical_text(survey: Survey) -> str:
-    head = "patient\toutcome\tindex_date\tevent_date\tlast_seen"
-    return "\n".join([head, *(patient + "\t" * 4 for patient in survey.patients)]) + "\n"
+    header = ["patient", "outcome", "index_date", "event_date", "last_seen"]
+    return tsv_text(header, [[patient, "", "", "", ""] for patient in survey.patients])
 
 
 def _overview_text(survey: Survey) -> str:
-    lines = ["what\tpatient\tmodality\tname\tmanufacturer\tslice_thickness_mm\tcount"]
+    header = ["what", "patient", "modality", "name", "manufacturer", "slice_thickness_mm", "count"]
     ordered = sorted(survey.series.values(), key=lambda s: (s.patient, s.modality, s.description, s.files))
-    for s in ordered:
-        lines.append(_tabbed("series", s.patient, s.modality, s.description, s.manufacturer, s.thickness_mm, s.files))
-    lines += [_tabbed("contour", "", "", name, "", "", survey.rois[name]) for name in sorted(survey.rois)]
-    return "\n".join(lines) + "\n"
-
-
-def _tabbed(*cells: object) -> str:
-    return "\t".join(re.sub(r"\s+", " ", str(cell)) for cell in cells)
+    rows = [["series", s.patient, s.modality, s.description, s.manufacturer, s.thickness_mm, s.files] for s in ordered]
+    rows += [["contour", "", "", name, "", "", survey.rois[name]] for name in sorted(survey.rois)]
+    return tsv_text(header, rows)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from osteorad.errors import UserError
 
 # Without a key the patient's id is the name of folders and files.
-FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 # Phantom cohorts show nobody's data, so their key is public; a real cohort that carries it is refused.
 PHANTOM_KEY = hashlib.sha256(b"osteorad phantom cohorts: public key, not for real data").digest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,12 @@ from osteorad.files import write_text_if_changed
 OWN_STATE = "results/.state/sources"  # of cohorts without a private folder
 WITHDRAWN = "withdrawn.tsv"
 PATIENT = "patient"
+
+# What pydicom raises on damaged headers, on sequences nested without end, and on lengths that nothing can hold.
+UNREADABLE = (
+    EOFError, OSError, ValueError, LookupError, AttributeError, TypeError, NotImplementedError, ArithmeticError,
+    RecursionError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from osteorad.cohort.located import Located
-from osteorad.errors import unknown_name
+from osteorad.errors import shortened, unknown_name
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -23,6 +23,7 @@ WANTED = {
     "dict": "a mapping (key: value)",
     "model": "a mapping (key: value)",
 }
+NAME_RULE = "lower-case letters, digits and hyphens, at most 41, starting with a letter or digit."
 BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -98,7 +99,7 @@ def _message(model: type[BaseModel], located: Located, error: dict[str, Any], pr
         valid = _literals(_type_at(model, loc)) or [str(context.get("expected", ""))]
         return unknown_name("value", str(error["input"]), valid, where)
     if kind == "string_pattern_mismatch":
-        return f"{where}: '{error['input']}' is no valid name. Wanted: {_name_rule(str(context.get('pattern')))}"
+        return f"{where}: {_shown(error['input'])} is no valid name. Wanted: {NAME_RULE}"  # the only pattern of all
     if kind == "value_error":
         return f"{where}: {context['error']}"
     if kind in BOUNDS:
@@ -120,12 +121,6 @@ def _literals(kind: Any) -> list[str]:
     return [str(value) for value in get_args(kind)] if str(get_origin(kind)).endswith("Literal") else []
 
 
-def _name_rule(pattern: str) -> str:
-    if "A-Z" not in pattern:
-        return "lower-case letters, digits and hyphens, at most 41, starting with a letter or digit."
-    return f"text that matches {pattern}."
-
-
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping"
@@ -133,4 +128,4 @@ def _shown(value: Any) -> str:
         return "a list"
     if value is None:
         return "nothing"
-    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+    return f"'{shortened(value)}'" if isinstance(value, str) else shortened(json.dumps(value))

@@ -33,15 +33,17 @@ def adopt_patient(
     files_in: int,
     head: str = KEEP,
     images: Path | None = None,
+    parts: Mapping[Path, str] | None = None,
 ) -> dict[str, Any]:
     """Manifest of the files of a patient that belong to `part`, left where they are (paths relative to `source_root`).
 
     The gate holds back objects that are no image, contours or segmentation, and what cannot be read or placed; headers
     that speak of burned-in text or faces are the former site's decision and pass. head : keep or quarantine; for
     contours under quarantine, images : the manifest of the patient's images, which tells where the neck is.
+    parts : as for `deidentify_patient`.
     """
     policy = load_policy()
-    looked_at = {path: _look_at(path, source_root, policy) for path in sorted(files)}
+    looked_at = {path: _look_at(path, part, source_root, policy) for path in sorted(files)}
     heads = _heads(looked_at, part, head, images)
     rows: dict[str, dict[str, Any]] = {}
     items: dict[str, tuple[str, str]] = {}
@@ -49,7 +51,7 @@ def adopt_patient(
     set_aside: list[dict[str, Any]] = []
     for path, item in item_names(sorted(files), source_root, None).items():
         row, facts, refusal = looked_at[path]
-        if facts.part != part:
+        if (parts or {}).get(path, facts.part) != part:
             continue
         refusal = refusal or heads.refusals.get(path)
         if refusal is None and part == "contours" and head != KEEP:
@@ -105,12 +107,13 @@ def _drawn_on_head(path: Path, facts: gate.Facts, heads: Heads) -> SetAside | No
     return None
 
 
-def _look_at(path: Path, root: Path, policy: Policy) -> tuple[dict[str, Any], gate.Facts, SetAside | None]:
+def _look_at(path: Path, part: str, root: Path, policy: Policy) -> tuple[dict[str, Any], gate.Facts, SetAside | None]:
     file = read_header(path)
     facts = gate.facts_of(file)
     refusal = file.damage
     try:
         if refusal is None:
+            gate.refuse_other_part(facts, part)
             gate.refuse_unplaced(facts)
             gate.refuse_objects(facts, policy)
     except SetAside as why:

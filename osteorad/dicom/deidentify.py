@@ -115,6 +115,7 @@ def deidentify_patient(
     names: Path | None = None,
     head: str = KEEP,
     images: Path | None = None,
+    parts: Mapping[Path, str] | None = None,
 ) -> dict[str, Any]:
     """De-identify the files of one patient that belong to `part`; write DICOM under `out_dir` and the manifest.
 
@@ -123,6 +124,7 @@ def deidentify_patient(
     the source index counts. source_root : folder that file names are taken relative to before they are hashed.
     names : private file for the contours' own names, which the table of lesions uses. head : keep, blank or quarantine;
     for contours under the latter two, images : the manifest of the patient's images, which tells where the neck is.
+    parts : to which part each file belongs, as the source index counts them; without it the files themselves tell.
     Returns the manifest. Raises ValueError for an unknown part; never for bad data.
     """
     if part not in PARTS:
@@ -131,7 +133,7 @@ def deidentify_patient(
     _empty(Path(out_dir), part)
     items = item_names(sorted(files), source_root, key)
     needles = Needles()
-    survey = _refuse_strangers(list(_survey(items, part, policy, needles, head)), key, patient)
+    survey = _refuse_strangers(list(_survey(items, part, parts or {}, policy, needles, head)), key, patient)
     heads = _heads(survey, head, images)
     person = Person(
         key=key,
@@ -190,20 +192,23 @@ def _heads(survey: Sequence[Handled], setting: str, images: Path | None) -> Head
     return plan_heads([h.place for h in survey if h.place is not None and h.refusal is None], setting)
 
 
-def _survey(names: Mapping[Path, str], part: str, policy: Policy, needles: Needles, head: str) -> Iterator[Handled]:
+def _survey(
+    names: Mapping[Path, str], part: str, parts: Mapping[Path, str], policy: Policy, needles: Needles, head: str
+) -> Iterator[Handled]:
     """First pass: facts and refusals of the files that belong to the part."""
     for path, item in names.items():
         file = read_header(path)
         facts = gate.facts_of(file)
         needles.gather(file.elements, policy)  # also from the other part: the same person
-        if facts.part == part:
-            refusal = file.damage or _refusal(facts, policy)
+        if parts.get(path, facts.part) == part:
+            refusal = file.damage or _refusal(facts, part, policy)
             place = place_of(file, facts, path) if head != KEEP and part == "images" and refusal is None else None
             yield Handled(path, item, facts, refusal, place)
 
 
-def _refusal(facts: gate.Facts, policy: Policy) -> SetAside | None:
+def _refusal(facts: gate.Facts, part: str, policy: Policy) -> SetAside | None:
     try:
+        gate.refuse_other_part(facts, part)
         gate.refuse_unplaced(facts)
         gate.refuse_objects(facts, policy)
         gate.refuse_pixels(facts)

@@ -135,6 +135,20 @@ def read_dicom(content: bytes, size: int = 0) -> DicomFile:
     return result
 
 
+def inflated_beginning(content: bytes, most: int) -> bytes:
+    """A file whose data set is deflated, or the beginning of one, as explicit little endian; other files as they are.
+
+    Of the data set at most `most` bytes. Raises SetAside where the meta information is damaged, zlib.error where the
+    data set is.
+    """
+    meta, start = _read_meta(content)
+    if meta.get(0x00020010, b"").rstrip(b"\0 ") != DEFLATED.encode():
+        return content
+    told = EXPLICIT.encode().ljust(len(DEFLATED), b"\0")
+    body = zlib.decompressobj(-15).decompress(content[start:], most)
+    return content[:start].replace(DEFLATED.encode(), told) + body
+
+
 def _read_meta(content: bytes) -> tuple[dict[int, bytes], int]:
     """File meta information (always explicit little endian) and where the data set starts."""
     reader = _Reader(content, big=False)

@@ -77,6 +77,12 @@ def _short(found: Mapping[int, Element], tag: int) -> int | None:
     return int.from_bytes(raw[:2], "little") if len(raw) >= 2 else None
 
 
+def refuse_other_part(facts: Facts, part: str) -> None:
+    """Raise SetAside `dicom_unreadable` where the index found contours and this reading an image, or the other way."""
+    if facts.part != part:
+        raise SetAside("dicom_unreadable", "its modality can be read in two ways")
+
+
 def refuse_unplaced(facts: Facts) -> None:
     """Raise SetAside `identity_missing` where the object cannot be placed; the detail names the empty attributes."""
     needed = {

@@ -7,7 +7,6 @@ wins over the shared groups, those win over the top level.
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +14,13 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from osteorad.cohort.sources import UNREADABLE
 from osteorad.dicom import times
 from osteorad.dicom.lookup import BAD_VALUE, Lookup, groups_of
 from osteorad.dicom.pet_header import PetFrame, PetHeader, pet_frame, pet_header
 from osteorad.errors import SetAside
 
 Triple = tuple[float, float, float]
-UNREADABLE = (InvalidDicomError, BytesLengthException, EOFError, OSError, ValueError, TypeError, KeyError, struct.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +94,13 @@ def read_frames(path: Path) -> list[Frame]:
             deflated = ds.file_meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian
             offset = -1 if deflated else stream.tell()
             cut = not deflated and offset >= os.fstat(stream.fileno()).st_size
-    except UNREADABLE:
+    except (*UNREADABLE, InvalidDicomError, BytesLengthException):
         raise SetAside("dicom_unreadable", "a file of the series") from None
     if cut:
         raise SetAside("pixel_data_truncated", "a file without pixel data")
     try:
         return frames_of(ds, path, offset)
-    except (*BAD_VALUE, AttributeError, KeyError, EOFError, struct.error) as error:
+    except (*UNREADABLE, *BAD_VALUE) as error:
         raise SetAside("dicom_unreadable", type(error).__name__) from None
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import re
-import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,12 +26,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from osteorad.cohort.pseudonyms import file_name, key_check
-from osteorad.cohort.sources import Source
-from osteorad.errors import ConfigError
-from osteorad.files import json_text, read_json, write_json, write_text_if_changed
+from osteorad.cohort.pseudonyms import FILE_NAME, file_name, key_check
+from osteorad.cohort.sources import UNREADABLE, Source
+from osteorad.errors import ConfigError, SetAside
+from osteorad.files import json_text, read_json, tsv_text, write_json, write_text_if_changed
 from osteorad.past import remove_with_past, write_with_past
 from osteorad.provenance import sha256_bytes, sha256_file
 from osteorad.reasons import reason
@@ -47,7 +47,20 @@ PLAIN = re.compile(rb"[A-Za-z0-9._ -]*\0?")
 CONTOUR_MODALITIES = ("RTSTRUCT", "SEG")
 CONFLICT = "study_patient_conflict"
 WITHDRAWN = "withdrawn"
-SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+PACKED = (
+    b"PK\3\4",
+    b"PK\5\6",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a",
+    b"\x28\xb5\x2f\xfd",
+)
+Found = tuple[int, int, str]  # size, mtime, and why it is not looked into; empty for a regular file
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+META_BYTES = 1 << 10  # in which the transfer syntax stands
+IDENTITY_BYTES = 1 << 22  # in which the identity of a deflated file has to stand, before and after inflating
 REQUIRED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 HEADER_TAGS = ("PatientID", "IssuerOfPatientID", "Modality", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -72,6 +85,7 @@ def update(source: Source, *, progress: bool = True) -> list[str]:
 
     Raises ConfigError where two people would share a pseudonym or an ID cannot be a file name.
     """
+    _refuse_unlisted(source)
     with _locked(source.state):
         unchanged = _unchanged(source)
         if unchanged is not None:
@@ -99,11 +113,11 @@ def _unchanged(source: Source) -> list[str] | None:
     return patients(source) if read_json(record) == _listed(source, _listing(source.folder)) else None
 
 
-def _listed(source: Source, listing: Iterable[tuple[str, tuple[int, int]]]) -> dict[str, str]:
+def _listed(source: Source, listing: Iterable[tuple[str, Found]]) -> dict[str, str]:
     """Digests of the listing, of the names of the states, of the key that made them and of who withdrew."""
     digest = hashlib.sha256()
-    for path, (size, mtime) in listing:
-        digest.update(f"{path}\0{size}\0{mtime}\n".encode())
+    for path, (size, mtime, aside) in listing:
+        digest.update(f"{path}\0{size}\0{mtime}{aside}\n".encode())
     names = sorted(p.name for p in source.state.glob("state/*.json")) + sorted(
         p.name for p in source.state.glob("pseudonyms.tsv")
     )
@@ -138,17 +152,24 @@ def patients(source: Source) -> list[str]:
 
 def patient_files(source: Source, patient: str) -> list[Path]:
     """Absolute paths of one patient's files, sorted by relative path."""
-    return [
-        source.folder / _shown(e.path)
+    return list(patient_parts(source, patient))
+
+
+def patient_parts(source: Source, patient: str) -> dict[Path, str]:
+    """File -> `contours` (RTSTRUCT, SEG) or `images` (all else), of one patient's files, sorted by relative path.
+
+    The jobs of the two parts go by this: if each told it by reading the file again, a damaged one could fall between.
+    """
+    return {
+        source.folder / _shown(e.path): "contours" if e.modality.upper() in CONTOUR_MODALITIES else "images"
         for e in _read_index(source)
         if not e.reason and source.pseudonym(e.source_patient_id) == patient
-    ]
+    }
 
 
 def count_files(source: Source, patient: str, *, contours: bool) -> int:
     """How many placed files of a patient are contour objects (RTSTRUCT, SEG), or are not."""
-    mine = (e for e in _read_index(source) if not e.reason and source.pseudonym(e.source_patient_id) == patient)
-    return sum((e.modality in CONTOUR_MODALITIES) == contours for e in mine)
+    return sum((part == "contours") == contours for part in patient_parts(source, patient).values())
 
 
 def record_hashes(source: Source, patient: str, files: Sequence[Path]) -> None:
@@ -165,18 +186,44 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _listing(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Relative path, (size, mtime) of every regular file, in the same order each time; links are not followed."""
+def _listing(folder: Path) -> Iterator[tuple[str, Found]]:
+    """Relative path, size, mtime of everything that is no folder, in the same order each time.
+
+    Links are not followed, pipes and sockets not opened, folders that cannot be listed not entered: they are told, with
+    their reason, as they stand.
+    """
     todo = [str(folder)]
     start = len(os.path.join(todo[0], ""))
     while todo:
-        with os.scandir(todo.pop()) as items:
-            for item in sorted(items, key=lambda item: item.name):
-                if item.is_dir(follow_symlinks=False):
-                    todo.append(item.path)
-                elif item.is_file(follow_symlinks=False):
-                    stat = item.stat(follow_symlinks=False)
-                    yield _kept(item.path[start:].replace(os.sep, "/")), (stat.st_size, stat.st_mtime_ns)
+        here = todo.pop()
+        try:
+            with os.scandir(here) as items:
+                inside = sorted(items, key=lambda item: item.name)
+        except OSError:
+            yield _kept(here[start:]), (0, 0, "folder_unreadable")
+            continue
+        for item in inside:
+            if item.is_dir(follow_symlinks=False):
+                todo.append(item.path)
+            else:
+                yield _kept(item.path[start:]), _found(item)
+
+
+def _found(item: os.DirEntry[str]) -> Found:
+    if item.is_symlink():
+        return 0, 0, "link_not_followed"
+    if not item.is_file(follow_symlinks=False):
+        return 0, 0, "file_special"
+    stat = item.stat(follow_symlinks=False)
+    return stat.st_size, stat.st_mtime_ns, ""
+
+
+def _refuse_unlisted(source: Source) -> None:
+    """ConfigError where the source folder itself cannot be listed: all patients would seem to be gone."""
+    try:
+        os.scandir(source.folder).close()
+    except OSError as error:
+        raise ConfigError(f"cohort {source.name}: its folder cannot be listed: {error.strerror}.") from None
 
 
 def _kept(path: str) -> str:
@@ -185,7 +232,7 @@ def _kept(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         return NOT_UTF8 + os.fsencode(path).hex()
-    return path
+    return NOT_UTF8 + path.encode().hex() if path.startswith(NOT_UTF8) else path
 
 
 def _shown(kept: str) -> str:
@@ -193,17 +240,17 @@ def _shown(kept: str) -> str:
     return os.fsdecode(bytes.fromhex(kept.removeprefix(NOT_UTF8))) if kept.startswith(NOT_UTF8) else kept
 
 
-def _merge(
-    source: Source, before: Mapping[str, Entry], found: Mapping[str, tuple[int, int]], progress: bool
-) -> list[Entry]:
+def _merge(source: Source, before: Mapping[str, Entry], found: Mapping[str, Found], progress: bool) -> list[Entry]:
     """The new index: known files kept, new and changed ones read, vanished ones gone."""
-    unread = [p for p, (size, mtime) in found.items() if p not in before or before[p].size != size]
+    unread = [p for p, (size, *_) in found.items() if p not in before or before[p].size != size]
     done = 0
     entries = []
     for path in sorted(found):
-        size, mtime = found[path]
+        size, mtime, aside = found[path]
         old = before.get(path)
-        if old is not None and (old.size, old.mtime_ns) == (size, mtime):
+        if aside:
+            entry = Entry(path, size, mtime, "", "", "", "", aside, 0)
+        elif old is not None and (old.size, old.mtime_ns) == (size, mtime):
             entry = old
         elif old is not None and old.size == size and _content_known(source, old):
             entry = replace(old, mtime_ns=mtime)
@@ -234,7 +281,7 @@ def _content_known(source: Source, entry: Entry) -> bool:
 
 
 def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -> Entry:
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     def entry(reason: str, values: Mapping[str, str] | None = None) -> Entry:
         v = values or dict.fromkeys(HEADER_TAGS, "")
@@ -253,13 +300,20 @@ def _read_header(folder: Path, path: str, size: int, mtime: int, version: int) -
     try:
         values = _header_values(folder / _shown(path))
     except InvalidDicomError:
-        return entry("not_dicom")
-    except (EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError, struct.error):
-        # pydicom raises any of these on damaged headers; the file is set aside, not lost
+        return entry("archive_packed" if _is_archive(folder / _shown(path)) else "not_dicom")
+    except (*UNREADABLE, BytesLengthException, SetAside):  # the file is set aside, not lost
         return entry("dicom_unreadable")
     if not any(values[tag] for tag in REQUIRED) and not values["Modality"]:
         return entry("not_dicom")
     return entry("" if all(values[tag] for tag in REQUIRED) else "identity_missing", values)
+
+
+def _is_archive(path: Path) -> bool:
+    """True for a packed file by its first bytes; files of office programs are packed, too, but no archives."""
+    with path.open("rb") as stream:
+        start = stream.read(512)
+    office = any(name in start for name in (b"[Content_Types].xml", b"mimetypeapplication", b"_rels/.rels"))
+    return not office and (start.startswith(PACKED) or start[257:262] == b"ustar")
 
 
 def _header_values(path: Path) -> dict[str, str]:
@@ -275,12 +329,26 @@ def _header_values(path: Path) -> dict[str, str]:
     tags: list[BaseTag | int] = list(wanted.values())
     last = max(tags)
     header: pydicom.Dataset
-    with open(path, "rb") as stream:
+    with _opened(path) as stream:
         # the integers' own comparison: that of pydicom's tags costs more than reading them
         header = read_partial(stream, lambda tag, vr, length: int.__gt__(tag, last), specific_tags=tags)
-    if any(wanted[name] not in header for name in REQUIRED):
-        header = dcmread(path, stop_before_pixels=True, specific_tags=tags)
-    return {name: _value(header, tag) for name, tag in wanted.items()}
+        if any(wanted[name] not in header for name in REQUIRED):
+            stream.seek(0)
+            header = dcmread(stream, stop_before_pixels=True, specific_tags=tags)
+        return {name: _value(header, tag) for name, tag in wanted.items()}
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file for reading; of a deflated one just the beginning, inflated, because a small file may hold any size."""
+    stream = open(path, "rb")  # noqa: SIM115  (the caller closes it)
+    start = stream.read(META_BYTES)
+    stream.seek(0)
+    if DEFLATED not in start:
+        return stream
+    from osteorad.dicom.elements import inflated_beginning
+
+    with stream:
+        return io.BytesIO(inflated_beginning(stream.read(IDENTITY_BYTES), IDENTITY_BYTES))
 
 
 def _value(header: pydicom.Dataset, tag: BaseTag) -> str:
@@ -315,11 +383,12 @@ def _refuse_clashes(source: Source, entries: Sequence[Entry]) -> None:
     if count := sum(len(ids) > 1 for ids in people.values()):
         problems.append(f"cohort {source.name}: {count} pseudonym(s) would stand for more than one person.")
     if source.key is None:
-        bad = [p for p in people if set(p) - SAFE or p in (UNPLACED, ".", "..")]
-        problems += [
-            f"cohort {source.name}: PatientID {p!r} cannot be a file name. Wanted: letters, digits, '.', '_' and '-'."
-            for p in sorted(bad)[:10]
-        ]
+        bad = sum(p == UNPLACED or not FILE_NAME.fullmatch(p) for p in people)
+        if bad:  # they may be real ones, so they are not shown
+            problems.append(
+                f"cohort {source.name}: {bad} PatientID(s) cannot be names of folders. Wanted: letters, digits, '.', "
+                "'_' and '-', at most 64, starting with a letter or digit; or source: dicom, which gives pseudonyms."
+            )
     if problems:
         raise ConfigError(problems)
 
@@ -356,8 +425,8 @@ def _write_people(source: Source, entries: Sequence[Entry]) -> None:
     """pseudonyms.tsv: for the data manager, who finds a patient again by it; stays where identity may stand."""
     names = {e.source_patient_id for e in entries if not e.reason}
     people = sorted((source.pseudonym(name), name) for name in names)
-    lines = ["pseudonym\tpatient_id", *("\t".join(row) for row in people)]
-    write_text_if_changed(source.state / "pseudonyms.tsv", "\n".join(lines) + "\n", mode=0o600)
+    text = tsv_text(["pseudonym", "patient_id"], people)
+    write_text_if_changed(source.state / "pseudonyms.tsv", text, mode=0o600)
 
 
 def _unplaced_manifest(unplaced: Mapping[str, Sequence[list[Any]]]) -> dict[str, Any]:

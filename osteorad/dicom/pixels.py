@@ -26,6 +26,7 @@ PLAIN = (IMPLICIT, EXPLICIT, BIG)
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")  # the first is a matter of display: HU and SUV come before it
 DECODING = (ValueError, RuntimeError, NotImplementedError, AttributeError, KeyError, TypeError, IndexError, OSError)
 PIXEL_DATA = 0x7FE00010
+LARGEST_SIDE = 8192  # pixels of a side; scanners make up to 2048, and decoders believe what compressed files promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def read_plane(frame: Frame) -> Plane:
     Raises SetAside: palette_unsupported, pixel_data_truncated, pixel_data_undecodable.
     """
     form = frame.pixels
+    refuse_absurd(frame)
     if form.samples != 1 or form.photometric not in MONOCHROME:
         raise SetAside("palette_unsupported", f"{form.photometric or 'no photometric interpretation'}, {form.samples}")
     if form.bits_allocated not in (8, 16, 32) or not 1 <= form.bits_stored <= form.bits_allocated:
@@ -53,6 +55,20 @@ def read_plane(frame: Frame) -> Plane:
     plain = form.transfer_syntax in PLAIN or not form.transfer_syntax
     raw = _read_plain(frame) if plain else _decode(frame)
     return Plane(clean_bits(raw, form), find_padding(raw, form))
+
+
+def refuse_absurd(frame: Frame) -> None:
+    """Raise SetAside where the header promises more than the file can hold, before room is made for it.
+
+    Codes: pixel_data_truncated, pixel_data_undecodable.
+    """
+    form = frame.pixels
+    promised = form.rows * form.columns * max(form.bits_allocated, 1) // 8 * form.frames
+    plain = form.transfer_syntax in PLAIN or not form.transfer_syntax
+    if plain and promised > (there := frame.path.stat().st_size):
+        raise SetAside("pixel_data_truncated", f"{promised} bytes promised, the file has {there}")
+    if max(form.rows, form.columns) > LARGEST_SIDE or min(form.rows, form.columns) < 1:
+        raise SetAside("pixel_data_undecodable", f"{form.rows} x {form.columns} pixels")
 
 
 def same_values(one: Frame, other: Frame) -> bool:

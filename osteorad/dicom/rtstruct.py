@@ -17,8 +17,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from osteorad.cohort.sources import UNREADABLE
 from osteorad.dicom.elements import read_dicom
 from osteorad.dicom.polygons import Planes, fill_slices, has_keyhole, in_plane, plane_position, planes_of
 from osteorad.errors import SetAside
@@ -98,7 +99,7 @@ def read_rtstruct(path: Path) -> list[Roi]:
             raise SetAside("rtstruct_unreadable", damage.code)
         with pydicom.config.disable_value_validation():
             return _rois(pydicom.dcmread(io.BytesIO(content)))
-    except (InvalidDicomError, EOFError, OSError, ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+    except (*UNREADABLE, InvalidDicomError, BytesLengthException) as error:
         # The text of such an error may repeat header values; its type is enough.
         raise SetAside("rtstruct_unreadable", type(error).__name__) from None
 

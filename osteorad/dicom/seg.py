@@ -15,9 +15,10 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels import pixel_array
 
+from osteorad.cohort.sources import UNREADABLE
 from osteorad.dicom.elements import read_dicom
 from osteorad.dicom.rtstruct import MODALITY_OF_CLASS, Drawn, Source
 from osteorad.errors import SetAside
@@ -67,7 +68,7 @@ def read_seg(path: Path) -> Segmentation:
             raise SetAside("segmentation_unreadable", damage.code)
         with pydicom.config.disable_value_validation():
             return _segmentation(pydicom.dcmread(io.BytesIO(content)))
-    except (InvalidDicomError, EOFError, OSError, ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+    except (*UNREADABLE, InvalidDicomError, BytesLengthException) as error:
         raise SetAside("segmentation_unreadable", type(error).__name__) from None
 
 
@@ -149,7 +150,7 @@ def frame_pixels(segmentation: Segmentation, index: int) -> NDArray[np.unsignedi
         if int(dataset.BitsAllocated) == 1 and str(dataset.file_meta.TransferSyntaxUID) in NATIVE:
             return _unpacked(dataset.PixelData, index, rows, columns)
         return np.asarray(pixel_array(dataset, index=index)).reshape(rows, columns)
-    except (ValueError, AttributeError, KeyError, TypeError, RuntimeError, NotImplementedError) as error:
+    except (*UNREADABLE, RuntimeError, BytesLengthException) as error:
         raise SetAside("segmentation_unreadable", f"pixels: {type(error).__name__}") from None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from osteorad.cohort.series_table import IMAGE_NAME, NO, YES
 from osteorad.dicom.headers import Frame
 from osteorad.dicom.stack import Stack, is_localizer
 from osteorad.errors import ConfigError
@@ -22,9 +23,7 @@ _DERIVED = re.compile(
     r"\b(MPR|REFORMAT(TED)?|MIP|MINIP|MIN_IP|PROJECTION( IMAGE)?|REPROJECTION|SUBTRACTION|VOLUME_RENDERING|VRT|3D"
     r"|PERFUSION|RCBF|RCBV|MTT|TTP|FUSED|FUSION|SCREEN|DOSE)\b"
 )
-IMAGE_NAME = re.compile(r"^(ct|pet)(-[1-9]\d?)?$")
 PREFIX = {"CT": "ct", "PT": "pet"}
-YES, NO = ("1", "yes", "y", "true", "take"), ("0", "no", "n", "false", "leave")
 
 _BONE = re.compile(
     r"^(FC(30|31|35|80|81|82)|BONE|BONEPLUS|EDGE|ULTRA|DETAIL|B[6-9]\d|[BHUIDQ][A-Z]?(5[6-9]|[6-9]\d)|Y[A-E]|[DE]$|.*SHARP)"
@@ -69,23 +68,18 @@ class Candidate:
 def read_overrides(rows: Sequence[Mapping[str, Any]], patient: str) -> dict[str, Override]:
     """Series -> what `series.tsv` says; rows of other patients are skipped.
 
-    Raises ConfigError for a word in `take` or a name in `image` that means nothing.
+    Raises ConfigError for a word in `take` or a name in `image` that means nothing; `cohort.check` tells the lines.
     """
     found: dict[str, Override] = {}
-    problems = []
     for row in rows:
         texts = {key: str(value or "").strip() for key, value in row.items()}
         if not texts.get("series") or texts.get("patient", patient) not in ("", patient):
             continue
         take, image = texts.get("take", "").lower(), texts.get("image", "").lower()
-        if take not in (*YES, *NO, ""):
-            problems.append(f"series.tsv: series {texts['series']}: take is '{take}'. Wanted: yes, no or empty.")
-        if image and not IMAGE_NAME.match(image):
-            problems.append(f"series.tsv: series {texts['series']}: image is '{image}'. Wanted: ct, pet, ct-2, pet-2.")
+        if take not in (*YES, *NO, "") or (image and not IMAGE_NAME.fullmatch(image)):
+            raise ConfigError("series.tsv: take or image means nothing. Wanted: yes, no; ct, pet, ct-2, pet-2.")
         chosen = True if take in YES or (image and not take) else False if take in NO else None
         found[texts["series"]] = Override(take=chosen, image=image)
-    if problems:
-        raise ConfigError(problems)
     return found
 
 

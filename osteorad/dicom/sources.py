@@ -50,6 +50,10 @@ class JobSource:
         paths = [manifest.parent / row["path"] for row in read_json(manifest)["files"]]
         return sorted(p for p in paths if not _drawn(p, manifest.parent))
 
+    def parts(self, patient: str) -> dict[Path, str]:
+        """To which part each file belongs, as it is counted; empty for phantoms, whose files tell it themselves."""
+        return {} if self.indexed is None else index.patient_parts(self.indexed, patient)
+
     def record(self, patient: str) -> None:
         """Remember the content that was read (contract 9); phantoms need no record."""
         if self.indexed is not None:

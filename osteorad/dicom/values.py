@@ -31,6 +31,7 @@ LONG_DIGITS = re.compile(r"\d{6,}")
 BETWEEN_WORDS = re.compile(r"[\s_,;:|()\[\]=\"'<>?!&]+")
 WITHIN_WORDS = re.compile(r"[-/.+^*]+")
 EDGES = "-/.+^*"
+LONGER = 8  # a text is looked at up to so many times what may be kept of it: one of megabytes would take minutes
 
 
 def plain(value: bytes) -> bytes:
@@ -156,7 +157,7 @@ def _known_words(vocabulary: Vocabulary, text: str, own: frozenset[str]) -> str:
 
 def clean_words(texts: Iterable[str], vocabulary: Vocabulary, own: frozenset[str], longest: int) -> bytes | None:
     """Values of a descriptor with known words only; None when nothing is left of a value that held something."""
-    texts = list(texts)
+    texts = [t[: longest * LONGER] for t in texts]
     kept = [vocabulary.clean(t, own)[:longest].rstrip() for t in texts]
     if not any(kept) and any(t.strip() for t in texts):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from osteorad.dicom.pixels import Plane, read_plane
+from osteorad.dicom.pixels import Plane, read_plane, refuse_absurd
 from osteorad.dicom.plausible import refuse_hu, refuse_suv
 from osteorad.dicom.stack import TILT_DEG, Stack
 from osteorad.dicom.suv import Suv, suv_factors
@@ -19,6 +19,7 @@ from osteorad.images.volume import Grid, Volume
 
 AIR_HU = -1024
 INT16 = np.iinfo(np.int16)
+LARGEST_SLOPE, LARGEST_INTERCEPT = 1 << 14, 1 << 20
 HU_RESCALE_TYPES = ("", "HU", "US")  # US: unspecified; others (MGML, Z_EFF, ED, ...) are maps of something else
 
 
@@ -41,10 +42,16 @@ def convert_ct(stack: Stack) -> Converted:
     wrong = sorted({f.rescale_type for f in stack.frames} - set(HU_RESCALE_TYPES))
     if wrong or any(f.modality_lut for f in stack.frames):
         raise SetAside("hu_out_of_range", f"rescale type {wrong[0]}" if wrong else "values by a lookup table")
-    whole = all(float(slope).is_integer() and float(intercept).is_integer() for slope, intercept in rescales)
+    whole = all(_fits_whole_numbers(slope, intercept) for slope, intercept in rescales)
     array, padded = _fill_ct(stack, rescales, np.dtype(np.int16 if whole else np.float32))
     refuse_hu(array)
     return _finish(stack, array, "HU", padded=padded, background=AIR_HU)
+
+
+def _fits_whole_numbers(slope: float, intercept: float) -> bool:
+    """True where HU are whole numbers, and those on the way to them fit 32 bits."""
+    small = abs(slope) <= LARGEST_SLOPE and abs(intercept) <= LARGEST_INTERCEPT
+    return small and slope.is_integer() and intercept.is_integer()
 
 
 def _rescale(number: int, stack: Stack) -> tuple[float, float]:
@@ -58,6 +65,8 @@ def _fill_ct(
     stack: Stack, rescales: list[tuple[float, float]], dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.generic], int]:
     """HU plane by plane, so that only one plane is held twice; values that do not fit int16 start again as float32."""
+    for frame in stack.frames:
+        refuse_absurd(frame)
     columns, rows, planes = stack.shape
     array: NDArray[Any] = np.empty((planes, rows, columns), dtype=dtype)
     padded = 0
@@ -92,6 +101,8 @@ def convert_pet(stack: Stack) -> Converted:
     rescales = [_rescale(n, stack) for n in range(len(stack.frames))]
     if any(intercept != 0 for _, intercept in rescales):
         raise SetAside("invalid_value", "rescale intercept of a PET is not 0")
+    for frame in stack.frames:
+        refuse_absurd(frame)
     columns, rows, planes = stack.shape
     array = np.empty((planes, rows, columns), dtype=np.float32)
     padded = 0

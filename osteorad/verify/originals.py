@@ -76,7 +76,10 @@ class ExportReader:
                 self._path_words(name)
 
     def file(self, path: Path) -> None:
-        """One file; counted as unread where it is no DICOM."""
+        """One file; counted as unread where it is no DICOM. A pipe would wait for a writer and is not opened."""
+        if not path.is_file():
+            self.unread += 1
+            return
         try:
             with path.open("rb") as stream:
                 raw = stream.read(132)

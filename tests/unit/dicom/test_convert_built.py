@@ -196,7 +196,7 @@ def test_overrides_take_leave_and_add(tmp_path):
 @pytest.mark.parametrize("row", [{"series": "e1", "take": "perhaps"}, {"series": "e1", "image": "../ct"}])
 def test_override_that_means_nothing_stops(tmp_path, row):
     ct_series(tmp_path / "in")
-    with pytest.raises(ConfigError, match=r"series\.tsv: series e1"):
+    with pytest.raises(ConfigError, match=r"series\.tsv: take or image means nothing"):
         convert(tmp_path / "in", tmp_path, overrides=[row])
 
 
@@ -305,6 +305,10 @@ def test_two_phases_in_one_series_are_told_apart(tmp_path):
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleIntercept", "-2048")), "hu_out_of_range"),
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "0.5")), "hu_out_of_range"),
         (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "2")), "hu_out_of_range"),
+        (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleSlope", "65536")), "hu_out_of_range"),
+        (lambda paths: edit_files(paths, lambda ds: setattr(ds, "RescaleIntercept", "1e20")), "hu_out_of_range"),
+        (lambda paths: edit_files(paths, enormous), "pixel_data_truncated"),
+        (lambda paths: edit_files(paths, sequence_of_nothing), "dicom_unreadable"),
     ],
 )
 def test_series_that_cannot_be_right_is_refused(tmp_path, change, code):
@@ -324,6 +328,17 @@ def test_last_file_cut_in_its_header_does_not_shorten_the_volume(tmp_path, keep,
     manifest = write_manifest(tmp_path / "in", tmp_path / "manifest.json")
     paths[-1].write_bytes(paths[-1].read_bytes()[:keep])
     assert reasons(convert(tmp_path / "in", tmp_path, manifest=manifest)) == [code]
+
+
+def sequence_of_nothing(ds: Dataset) -> None:
+    """Three bytes in the place of a sequence of items; nothing looks into it before it is needed."""
+    tag = pydicom.tag.Tag("SharedFunctionalGroupsSequence")
+    ds._dict[tag] = pydicom.dataelem.RawDataElement(tag, "SQ", 4, b"abc ", 0, False, True, True)
+
+
+def enormous(ds: Dataset) -> None:
+    """86 GB, if the header were believed."""
+    ds.Rows = ds.Columns = 60000
 
 
 def move(mm: float):

@@ -183,3 +183,17 @@ def test_no_damage_makes_a_run_fail_or_leak(originals, tmp_path_factory, data):
         for path in outputs(result):
             assert b"QQ" not in path.read_bytes()
             assert b"uastenflosser" not in path.read_bytes()
+
+
+def test_texts_of_megabytes_cost_little():
+    """Only so much of a description is looked at as could stay of it."""
+    looked_at = []
+
+    class Counting(values.Vocabulary):
+        def clean(self, text: str, own: frozenset[str] = frozenset()) -> str:
+            looked_at.append(len(text))
+            return "chest"
+
+    vocabulary = Counting(words=frozenset({"chest"}), patterns=())
+    assert values.clean_words(["chest " * 2_000_000], vocabulary, frozenset(), 64) == b"chest"
+    assert looked_at == [64 * values.LONGER]

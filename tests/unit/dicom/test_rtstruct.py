@@ -229,6 +229,18 @@ def test_unusable_numbers_spoil_their_own_roi_only(tmp_path, numbers):
     assert draw_roi(second, GRID).patch.voxels == 36
 
 
+def test_infinite_roi_numbers_are_refused(tmp_path):
+    path = write_rtstruct(tmp_path / "rs.dcm", [(1, "a", [contour(square(2))])])
+    dataset = pydicom.dcmread(path)
+    tag = pydicom.tag.Tag("ROINumber")
+    raw = pydicom.dataelem.RawDataElement(tag, "IS", 4, b"inf ", 0, False, True, True)
+    dataset.StructureSetROISequence[0]._dict[tag] = raw
+    dataset.save_as(path)
+    with pytest.raises(SetAside) as refused:
+        read_rtstruct(path)
+    assert refused.value.code == "rtstruct_unreadable"
+
+
 def test_hash_tells_contours_apart_and_forgets_the_object(tmp_path):
     one = only_roi(tmp_path / "a", [contour(square(2))])
     same = only_roi(tmp_path / "b", [contour(square(2))], series_uid="2.25.78")

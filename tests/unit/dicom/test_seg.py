@@ -175,6 +175,21 @@ def test_object_without_what_it_needs_is_refused(tmp_path, lost):
     assert refused.value.code == "segmentation_unreadable"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value"),
+    [("NumberOfFrames", "IS", b"inf "), ("Rows", "US", b"abc"), ("Rows", "US", b""), ("BitsAllocated", "US", b"\x07")],
+)
+def test_values_that_are_none_are_refused(tmp_path, keyword, vr, value):
+    path = write_seg(tmp_path / "seg.dcm", {1: ("a", blob())}, GRID)
+    dataset = pydicom.dcmread(path)
+    tag = pydicom.tag.Tag(keyword)
+    dataset._dict[tag] = pydicom.dataelem.RawDataElement(tag, vr, len(value), value, 0, False, True, True)
+    dataset.save_as(path)
+    with pytest.raises(SetAside) as refused:
+        draw_segment(read_seg(path), 1, GRID)
+    assert refused.value.code == "segmentation_unreadable"
+
+
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
 def test_seg_written_by_highdicom_gives_its_voxels_back(tmp_path, kind):
     import highdicom as hd
