@@ -18,4 +18,5 @@ def test_what_becomes_of_heads_is_a_matter_of_the_rules_that_read_the_source():
         texts.append(key_texts(ROOT, Config.model_validate(settings), {}, {}))
     before, after = texts
     changed = {path.rsplit("/", 1)[1].split(".")[0] for path in before if before[path] != after[path]}
-    assert changed == {"deidentify_images", "deidentify_contours", "adopt_images", "adopt_contours", "report_cohort"}
+    pages = {"report_cohort", "report_privacy"}
+    assert changed == {"deidentify_images", "deidentify_contours", "adopt_images", "adopt_contours", *pages}
