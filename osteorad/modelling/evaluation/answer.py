@@ -52,16 +52,11 @@ def _beats(difference: Mapping[str, Any] | None) -> str:
 
 
 def _too_few(evaluation: Mapping[str, Any]) -> list[str]:
-    counts, primary = evaluation["counts"], evaluation["primary"]
+    counts = evaluation["counts"]
     scarce = "events" if counts["minority"] == counts["tested_events"] else "patients without the event"
     first = f"Too few {scarce}: {counts['minority']} of {counts['minority_needed']}. No AUC is given as an answer."
-    if evaluation["procedure"] == "external":
-        return [first, f"The frozen model ran on {counts['patients']} patients with an AUC of {_with_range(primary)}."]
-    return [
-        first,
-        f"The procedure ran on {counts['patients']} patients; its mean fold AUC of {_with_range(primary)} shows that "
-        "it works, not that it predicts.",
-    ]
+    ran = "The frozen model" if evaluation["procedure"] == "external" else "The procedure"
+    return [first, f"{ran} ran on {counts['patients']} patients; what it reached stands under Performance."]
 
 
 def _result(evaluation: Mapping[str, Any], pieces: Mapping[str, Any]) -> list[str]:

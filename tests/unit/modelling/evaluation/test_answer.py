@@ -99,7 +99,7 @@ def test_an_external_answer_is_about_the_frozen_model():
     few = {"events": 4, "tested_events": 4, "tested_patients": 34, "patients": 34, "minority": 4, "minority_needed": 10}
     scarce = answer(evaluation(procedure="external", too_few_events=True, counts=few))
     assert scarce["kind"] == "too_few_events"
-    assert scarce["sentences"][1] == "The frozen model ran on 34 patients with an AUC of 0.73 (0.61 to 0.85)."
+    assert scarce["sentences"][1] == "The frozen model ran on 34 patients; what it reached stands under Performance."
 
 
 def test_a_hold_out_counts_its_test_patients():
