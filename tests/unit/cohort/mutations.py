@@ -17,6 +17,7 @@ cohorts:
     title: From the hospital
     source: dicom
     path: export
+    head: keep
     modalities: [CT, PT]
     rois: {marrow: ['*marrow*'], lesion: ['*lesion*', '*met*']}
     clinical:

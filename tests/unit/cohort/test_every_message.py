@@ -82,12 +82,12 @@ HERE = "config.yaml:4 cohorts.real"
         (
             "    clinical:\n      path: clinical.tsv\n      keep: [age_years]\n",
             "",
-            "config.yaml:7 analyses.os.outcome: cohort 'real' has no clinical table, so there is no outcome.",
+            "config.yaml:8 analyses.os.outcome: cohort 'real' has no clinical table, so there is no outcome.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    as_published: true",
-            "config.yaml:13 analyses.os.as_published: recipe 'zhu2024' does not say how a paper proceeded. "
+            "config.yaml:14 analyses.os.as_published: recipe 'zhu2024' does not say how a paper proceeded. "
             "Wanted: its key 'published'.",
         ),
         (
@@ -99,42 +99,42 @@ HERE = "config.yaml:4 cohorts.real"
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    overrides: {splits.column: age_years}",
-            "config.yaml:13 analyses.os.overrides.splits.column: only for kind: column, here the kind is folds.",
+            "config.yaml:14 analyses.os.overrides.splits.column: only for kind: column, here the kind is folds.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    overrides: {second_set: manual}",
-            "config.yaml:13 analyses.os.overrides.second_set: this is the recipe's own mask set. "
+            "config.yaml:14 analyses.os.overrides.second_set: this is the recipe's own mask set. "
             "Wanted: a second reader's.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    overrides: {mask_set: ../../etc}",
-            "config.yaml:13 analyses.os.overrides.mask_set: '../../etc' is no name of a folder below contours/. "
+            "config.yaml:14 analyses.os.overrides.mask_set: '../../etc' is no name of a folder below contours/. "
             "Wanted: letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    overrides: {steps: [{step: icc}]}",
-            "config.yaml:13 analyses.os.overrides.steps.icc.step: 'icc' compares two readers. "
+            "config.yaml:14 analyses.os.overrides.steps.icc.step: 'icc' compares two readers. "
             "Wanted: 'second_set', a folder below contours/.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    horizon_days: 9\n    overrides: {unit: lesion, outcome_of: lesion}",
-            "config.yaml:13 analyses.os.horizon_days: the table of lesions holds no times, only 0 and 1. "
+            "config.yaml:14 analyses.os.horizon_days: the table of lesions holds no times, only 0 and 1. "
             "Remove it, or 'outcome_of: lesion'.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    overrides: {outcome_of: lesion}",
-            "config.yaml:13 analyses.os.overrides.outcome_of: outcomes of lesions need 'unit: lesion'; "
+            "config.yaml:14 analyses.os.overrides.outcome_of: outcomes of lesions need 'unit: lesion'; "
             "here a sample is a patient.",
         ),
         (
             "    recipe: zhu2024",
             "    recipe: zhu2024\n    image_window_days: [1, 2, 3]",
-            "config.yaml:13 analyses.os.image_window_days: found a list: "
+            "config.yaml:14 analyses.os.image_window_days: found a list: "
             "Tuple should have at most 2 items after validation, not 3.",
         ),
         (
@@ -170,7 +170,7 @@ def test_names_do_not_leave_their_folder(tmp_path):
     rule = "Wanted: lower-case letters, digits and hyphens, at most 41, starting with a letter or digit."
     for name in ("../x", "..", "a/b", "-rf", "a b", "$HOME", "a;b", "\u00e4", "x" * 42):
         (problem,) = [p for p in told(tmp_path, changed("  os:\n", f"  '{name}':\n")) if "no valid name" in p]
-        assert problem == f"config.yaml:10 analyses.{name}: '{name}' is no valid name. {rule}"
+        assert problem == f"config.yaml:11 analyses.{name}: '{name}' is no valid name. {rule}"
 
 
 def test_a_recipe_carries_the_name_of_its_file(tmp_path):
@@ -182,7 +182,7 @@ def test_a_recipe_carries_the_name_of_its_file(tmp_path):
 def test_covariates_that_a_cohort_does_not_keep_are_noted(tmp_path):
     config = CONFIG.replace("keep: [age_years]", "keep: []")
     assert check(working(tmp_path / "work", config), clone(tmp_path / "clone")).notes[:1] == [
-        "config.yaml:12 analyses.os.recipe: the clinical model goes without age_years: cohort 'real' does not keep it."
+        "config.yaml:13 analyses.os.recipe: the clinical model goes without age_years: cohort 'real' does not keep it."
     ]
 
 
@@ -501,7 +501,7 @@ def test_a_table_without_a_header_shows_nobody(tmp_path):
         "asked for. Wanted: the names of the columns on the first line.",
         "config.yaml:8 cohorts.real.clinical.keep: clinical.tsv has no column 'age_years', nor any other that is "
         "asked for. Wanted: the names of the columns on the first line.",
-        "config.yaml:10 analyses.os.outcome: clinical.tsv has no column 'outcome', nor any other that is asked for. "
+        "config.yaml:11 analyses.os.outcome: clinical.tsv has no column 'outcome', nor any other that is asked for. "
         "Wanted: the names of the columns on the first line.",
     ]
 
@@ -519,7 +519,7 @@ def of_lesions(folder: Path, text: str) -> list[str]:
         (
             "patient\troi_name\toutcome\nID-01\tMet 1\t1\n",
             [
-                "config.yaml:11 analyses.os.outcome: lesions.tsv tells of 1 patients with a lesion of outcome 1 and 0 "
+                "config.yaml:12 analyses.os.outcome: lesions.tsv tells of 1 patients with a lesion of outcome 1 and 0 "
                 "with one of 0. Wanted: at least 6 of each, for two folds with 3."
             ],
         ),
