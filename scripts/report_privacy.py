@@ -3,7 +3,7 @@ from pathlib import Path
 from osteorad import joblog
 from osteorad.reporting.privacy_page import write_privacy_page
 
-joblog.start(snakemake.log[0])
+joblog.start(snakemake.log[0], snakemake.input.key)
 optional = {name: snakemake.input.get(name, []) for name in ("clinical", "lesions", "search")}
 write_privacy_page(
     cohort=snakemake.wildcards.cohort,

@@ -38,6 +38,13 @@ def test_scripts_only_unpack_and_call():
         assert not re.search(r"^(def|class|for|while|if|try)\b", path.read_text(), flags=re.M), path.name
 
 
+def test_every_script_holds_its_program_to_its_key():
+    started = re.compile(
+        r"^joblog\.start\(snakemake\.log\[0\], snakemake\.input\.key(, private=True)?\)$", re.MULTILINE
+    )
+    assert [p.name for p in (ROOT / "scripts").glob("*.py") if not started.search(p.read_text())] == []
+
+
 def test_no_floor_is_imported_at_parse_time_that_is_heavy():
     import subprocess
     import sys
