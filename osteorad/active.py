@@ -3,11 +3,12 @@
 Every main process holds a shared lock on `.snakemake/active` for its life, and every job one on `.snakemake/jobs`; the
 kernel lets go of them however a process ends. Whoever gets the first alone knows that no other run is there; jobs that
 outlived a killed run are waited for. On file systems whose locks end at the machine, the name of the machine in the
-file says for whom that holds.
+file says for whom that holds; where there are no locks at all, nothing is removed and nobody waits.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import platform
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 FILE, JOBS, LOCKS = ".snakemake/active", ".snakemake/jobs", ".snakemake/locks"
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def hold(workdir: Path) -> TextIO:
@@ -33,7 +35,7 @@ def hold(workdir: Path) -> TextIO:
             stream.truncate()
             stream.write(platform.node())
             stream.flush()
-    fcntl.flock(stream, fcntl.LOCK_SH)
+    _lock(stream, fcntl.LOCK_SH)
     return stream
 
 
@@ -47,7 +49,7 @@ def nobody_else(workdir: Path) -> Iterator[bool]:
 def hold_job(workdir: Path) -> TextIO:
     """Say that a job is at work, for as long as the file returned is open."""
     stream = _opened(workdir / JOBS)
-    fcntl.flock(stream, fcntl.LOCK_SH)
+    _lock(stream, fcntl.LOCK_SH)
     return stream
 
 
@@ -55,7 +57,7 @@ def _wait_for_jobs(workdir: Path) -> None:
     with _opened(workdir / JOBS) as jobs:
         if not _alone(jobs):
             print("Jobs of a run that was killed are still at work here. Waiting for their end.", file=sys.stderr)
-            fcntl.flock(jobs, fcntl.LOCK_EX)
+            _lock(jobs, fcntl.LOCK_EX)
 
 
 def _opened(path: Path) -> TextIO:
@@ -64,10 +66,17 @@ def _opened(path: Path) -> TextIO:
 
 
 def _alone(stream: TextIO) -> bool:
+    return _lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock(stream: TextIO, how: int) -> bool:
+    """True where the lock was given; False where somebody else has it, or the file system knows none."""
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        fcntl.flock(stream, how)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or error.errno in NO_LOCKS:
+            return False
+        raise
     return True
 
 

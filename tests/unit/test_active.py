@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import sys
@@ -83,3 +84,13 @@ def test_a_job_that_outlived_its_run_is_waited_for(tmp_path, other, capsys):
     with active.hold(tmp_path):
         assert other.poll() is not None or other.wait(5) is not None
     assert "Waiting for their end" in capsys.readouterr().err
+
+
+def test_a_file_system_without_locks_stops_nothing_and_frees_nothing(tmp_path, monkeypatch):
+    def refused(stream, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    left = lock(tmp_path)
+    monkeypatch.setattr(active.fcntl, "flock", refused)
+    with active.hold(tmp_path), active.hold_job(tmp_path):
+        assert left.exists()
