@@ -21,7 +21,7 @@ def behind_cohort(plan: Plan, cohort: str) -> list[str]:
     """Key files behind the page of a cohort, relative to the working folder."""
     if plan.config.cohorts[cohort].source == TABLE:
         return sorted(key_path(rule, cohort) for rule in ("import_table", "report_cohort"))
-    own = [key_path(rule, cohort) for rule in ("draw_patient", "report_cohort")]
+    own = [key_path(rule, cohort) for rule in ("draw_patient", "review_cohort", "report_cohort")]
     return sorted([*own, *_collected(plan, cohort, ["lesion-table"])])
 
 

@@ -181,7 +181,9 @@ def deidentify_patient(
 def _empty(out_dir: Path, part: str) -> None:
     """Remove what an earlier run of this part left; the other part's files, perhaps being written now, stay."""
     for path in sorted(out_dir.rglob("*.dcm")):
-        if gate.facts_of(read_header(path)).part == part:
+        file = read_header(path)
+        # files here are written whole: one that cannot be read was removed a moment ago by the job of the other part
+        if file.damage is None and gate.facts_of(file).part == part:
             path.unlink()
 
 

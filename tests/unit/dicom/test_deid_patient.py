@@ -537,3 +537,18 @@ def test_adopted_files_stay_where_they_are(tmp_path):
     assert images["files"][0]["series_uid"] == f"{ROOT}.1"
     assert {p: p.read_bytes() for p in root.iterdir()} == before
     assert images == read_json(tmp_path / "i.json")
+
+
+def test_a_second_run_removes_its_own_files_and_none_that_the_other_job_has_just_taken_away(tmp_path):
+    """Both jobs of a patient list the folder; what one removes is gone before the other has read its header."""
+    path = save(image(), tmp_path / "in" / "a.dcm")
+    first = run([path], tmp_path)
+    (own,) = outputs(first)
+    old = own.with_name("old.dcm")
+    old.write_bytes(own.read_bytes())
+    gone = own.with_name("gone.dcm")
+    gone.symlink_to(tmp_path / "nowhere")
+    (again,) = outputs(run([path], tmp_path))
+    assert again == own
+    assert not old.exists()
+    assert gone.is_symlink()
