@@ -77,6 +77,7 @@ def reviewed(run, tmp_path_factory) -> Reviewed:
         "collect_features": len(features),
         "review_cohort": 1,
         "report_cohort": 1,
+        "report_privacy": 1,
         **dict.fromkeys(("make_samples", "make_splits", "fit_models", "freeze_bundle", "audit_analysis"), 1),
         **dict.fromkeys(("evaluate_analysis", "report_analysis", "write_index"), 1),
     }
