@@ -8,7 +8,7 @@ optional = {name: snakemake.input.get(name, []) for name in ("clinical", "lesion
 write_privacy_page(
     cohort=snakemake.wildcards.cohort,
     settings=snakemake.params.settings,
-    manifests=[Path(p) for p in (*snakemake.input.images, *snakemake.input.contours)],
+    manifests=[Path(p) / name for name in ("images.json", "contours.json") for p in snakemake.params.folders],
     **{name: Path(snakemake.input[name]) for name in ("patients", "quarantine", "flow")},
     **{name: Path(next(iter(paths))) if paths else None for name, paths in optional.items()},
     out_html=Path(snakemake.output.page),

@@ -14,6 +14,7 @@ from osteorad.files import write_text_if_changed
 
 OWN_STATE = "results/.state/sources"  # of cohorts without a private folder
 WITHDRAWN = "withdrawn.tsv"
+KNOWN = "known.json"
 PATIENT = "patient"
 
 # What pydicom raises on damaged headers, on sequences nested without end, and on lengths that nothing can hold.

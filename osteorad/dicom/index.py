@@ -8,6 +8,7 @@ index.parquet : a row a file; lies where identity may lie (private folder), or u
     without identity.
 state/<patient>.json : [pseudonymous name, size, version] of each file of that patient; state/past keeps earlier ones.
 pseudonyms.tsv : who is who, for identified sources only.
+known.json : each person's pseudonym, and the number of files: what checks before a run ask, without the index itself.
 listed.json : digest of the listing that index and states are up to date with.
 hashes/<patient>.json : SHA-256 of each file as the job that read it last saw it (written by that job).
 """
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from osteorad.cohort.pseudonyms import FILE_NAME, file_name, key_check
-from osteorad.cohort.sources import UNREADABLE, Source
+from osteorad.cohort.sources import KNOWN, UNREADABLE, Source
 from osteorad.errors import ConfigError, SetAside
 from osteorad.files import json_text, read_json, tsv_text, write_json, write_text_if_changed
 from osteorad.past import remove_with_past, write_with_past
@@ -108,7 +109,7 @@ def _unchanged(source: Source) -> list[str] | None:
     Saves reading the index: half a million files cost a listing, and no memory.
     """
     record = source.state / LISTED
-    if not record.exists() or not _index_path(source).exists():
+    if not all(path.exists() for path in (record, _index_path(source), source.state / KNOWN)):
         return None
     return patients(source) if read_json(record) == _listed(source, _listing(source.folder)) else None
 
@@ -418,6 +419,9 @@ def _write_states(source: Source, entries: Sequence[Entry]) -> list[str]:
         remove_with_past(stale)
     if source.key is not None:
         _write_people(source, entries)
+    people = {e.source_patient_id: pseudonym(e.source_patient_id) for e in entries if not e.reason}
+    known = {"patients": people, "files": len(entries)}
+    write_text_if_changed(source.state / KNOWN, json_text(known), mode=0o644 if source.key is None else 0o600)
     return sorted(grouped)
 
 

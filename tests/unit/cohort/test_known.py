@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from osteorad.cohort.check import check_loaded
 from osteorad.cohort.known import known_of
 from osteorad.cohort.load import load
 from osteorad.cohort.pseudonyms import make_key, patient_pseudonym, read_key
-from osteorad.files import write_parquet
+from osteorad.files import write_json
 
 from .folders import clone, working
 
@@ -16,16 +14,12 @@ from .folders import clone, working
 def test_index_to_pseudonyms(tmp_path):
     work = working(tmp_path / "work")
     make_key(work / "private/real/key")
-    rows = [
-        {"source_patient_id": "ID-01", "issuer": "", "reason": ""},
-        {"source_patient_id": "ID-01", "issuer": "", "reason": ""},
-        {"source_patient_id": "NEW", "issuer": "", "reason": ""},
-        {"source_patient_id": "", "issuer": "", "reason": "not_dicom"},
-    ]
-    write_parquet(work / "private/real/index.parquet", pa.Table.from_pylist(rows))
+    key = read_key(work / "private/real/key")
+    pseudonym = patient_pseudonym(key, "NEW")
+    people = {"ID-01": patient_pseudonym(key, "ID-01"), "NEW": pseudonym}
+    write_json(work / "private/real/known.json", {"patients": people, "files": 4})
     loaded = load(work, clone(tmp_path / "clone"))
     known = known_of(loaded)["real"]
-    pseudonym = patient_pseudonym(read_key(work / "private/real/key"), "NEW")
     assert known.files == 4
     assert sorted(known.patients) == ["ID-01", "NEW"]
     assert (

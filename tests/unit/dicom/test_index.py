@@ -260,3 +260,15 @@ def test_who_was_on_the_list_by_mistake_comes_back(source):
     index.update(replace(source, withdrawn=frozenset({source.pseudonym("A")})))
     assert index.update(source) == before
     assert len(index.patient_files(source, source.pseudonym("A"))) == 3
+
+
+def test_checks_learn_who_is_there_without_the_index(source):
+    index.update(source)
+    write(source.folder / "A" / "note.txt", "")
+    index.update(source)
+    known = read_json(source.state / "known.json")
+    assert known == {"patients": {name: source.pseudonym(name) for name in "AB"}, "files": 7}
+    assert (source.state / "known.json").stat().st_mode & 0o077 == 0
+    (source.state / "known.json").unlink()
+    index.update(source)
+    assert read_json(source.state / "known.json") == known
