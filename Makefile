@@ -80,7 +80,7 @@ bench: env
 	@$(BIN)/python -m benchmarks
 
 lock:
-	uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.lock
+	uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --excludes envs/apart.in requirements.in -o requirements.lock
 	$(PYTHON) envs/write_envs.py
 
 clean:
