@@ -10,7 +10,7 @@ import yaml
 from numpy.typing import NDArray
 
 from benchmarks.measure import ROOT
-from osteorad.cohort.config import Recipe, apply_overrides
+from osteorad.cohort.recipe import Recipe, apply_overrides
 from osteorad.cohort.schemas import SAMPLES
 from osteorad.cohort.splits import make_splits
 

@@ -28,8 +28,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from osteorad.cohort.config import CorrelationSettings, MrmrSettings, Recipe, ZscoreSettings
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import folds_of, held_out, inner_folds_of, training
+from osteorad.cohort.steps import CorrelationSettings, MrmrSettings, ZscoreSettings
 from osteorad.modelling.learning.filters import mrmr, redundant
 from osteorad.modelling.learning.models import REGISTRY
 

@@ -18,7 +18,13 @@ TORCH = "2.13.0"
 def pins(name: str) -> list[str]:
     """`name==version` of a list and all that it needs, as the lock has them."""
     command = ["uv", "pip", "compile", "-q", "--python-version", "3.11", "--no-header", "--no-annotate"]
-    command += ["--excludes", str(ENVS / "apart.in"), "-c", str(ENVS.parent / "requirements.lock"), str(ENVS / f"{name}.in")]
+    command += [
+        "--excludes",
+        str(ENVS / "apart.in"),
+        "-c",
+        str(ENVS.parent / "requirements.lock"),
+        str(ENVS / f"{name}.in"),
+    ]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return sorted(re.findall(r"^[A-Za-z0-9_.-]+==\S+", text, flags=re.M))
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.samples import NO_CLINICAL, CohortTables, make_samples
 from osteorad.cohort.splits import analysis_splits
 from osteorad.files import read_parquet, write_json, write_parquet

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from osteorad.cohort.config import Published, Splits
+from osteorad.cohort.recipe import Published, Splits
 from osteorad.errors import AnalysisRefused, ConfigError, unknown_name
 
 log = logging.getLogger(__name__)

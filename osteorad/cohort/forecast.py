@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from osteorad.cohort.config import TABLE, Config, Recipe
+from osteorad.cohort.config import TABLE, Config
+from osteorad.cohort.recipe import Recipe
 
 # Unit costs: CPU seconds on one core of 2020s server hardware, MB on disk. They are meant for orders of magnitude;
 # `make bench` measures them again. A slice is a DICOM file of 512 x 512 voxels (or the phantom's smaller one).

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from osteorad.cohort.config import TABLE, Recipe
+from osteorad.cohort.config import TABLE
 from osteorad.cohort.flow import Flow, Loss
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.schemas import FEATURE_KEYS
 from osteorad.cohort.timeline import Days, nearest
 from osteorad.cohort.verdicts import BY_READER

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import EVALUATED, JUDGED, SHUFFLED, TABLE, TOLD, Analysis, Cohort, Config, Recipe
+from osteorad.cohort.config import TABLE, Analysis, Cohort, Config
+from osteorad.cohort.recipe import EVALUATED, JUDGED, SHUFFLED, TOLD, Recipe
 from osteorad.cohort.verdicts import Verdicts, rejecting
 from osteorad.files import json_text, read_json, write_text_if_changed
 from osteorad.past import write_with_past

@@ -14,24 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.config import (
-    JUDGED,
     LESION_COLUMNS,
-    MODELS,
     PHANTOM_SECOND_SET,
-    PRESETS,
-    STEPS,
     TABLE,
     TABLE_COLUMNS,
     Analysis,
     Cohort,
     Config,
     FeatureTable,
-    Recipe,
-    apply_overrides,
 )
 from osteorad.cohort.located import Located, read_located
 from osteorad.cohort.pseudonyms import FILE_NAME
+from osteorad.cohort.recipe import JUDGED, MODELS, PRESETS, Recipe, apply_overrides
 from osteorad.cohort.sources import state_folder
+from osteorad.cohort.steps import STEPS
 from osteorad.cohort.validation import validated
 from osteorad.cohort.whole import COHORTS, is_whole, looks_whole, with_tables
 from osteorad.errors import ConfigError, shortened, unknown_name

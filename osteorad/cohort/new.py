@@ -18,7 +18,7 @@ from typing import Any
 import pydicom
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from osteorad.cohort.config import PROJECT_NAME
+from osteorad.cohort.settings import PROJECT_NAME
 from osteorad.cohort.sources import UNREADABLE
 from osteorad.errors import UserError
 from osteorad.files import tsv_text

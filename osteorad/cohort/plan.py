@@ -15,9 +15,10 @@ import yaml
 
 from osteorad import __version__
 from osteorad.cohort import keys
-from osteorad.cohort.config import SHUFFLED, TABLE, Cohort, Config, Recipe
+from osteorad.cohort.config import TABLE, Cohort, Config
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
+from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.searched import SUMMARY
 from osteorad.cohort.sources import Source, read_withdrawn, source_of
 from osteorad.cohort.whole import COHORTS, whole_patients

@@ -9,23 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from osteorad.cohort.config import (
-    MODELS,
-    PRESETS,
-    STEP_SETTINGS,
-    Analysis,
-    ClinicalTable,
-    Cohort,
-    Config,
-    Controls,
-    FeatureTable,
-    Lesions,
-    Phantom,
-    Published,
-    Recipe,
-    Splits,
-    Step,
-)
+from osteorad.cohort.config import Analysis, ClinicalTable, Cohort, Config, FeatureTable, Lesions, Phantom
+from osteorad.cohort.recipe import MODELS, PRESETS, Controls, Published, Recipe, Splits
+from osteorad.cohort.steps import STEP_SETTINGS, Step
 from osteorad.files import write_text_if_changed
 
 PAGE = "docs/reference.md"

@@ -13,11 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from osteorad.cohort.config import SHUFFLED, Analysis, Recipe
+from osteorad.cohort.config import Analysis
 from osteorad.cohort.divisions import LEAST_PATIENTS
 from osteorad.cohort.flow import Flow, Loss, set_aside_rows
 from osteorad.cohort.instances import Candidate, FeatureRows, instances_of, sessions_of, with_features
 from osteorad.cohort.outcomes import STRUCTURE, lesion_outcome, outcome_of
+from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.schemas import QUARANTINE, SAMPLES
 from osteorad.cohort.timeline import Days, session_days
 from osteorad.errors import AnalysisRefused, SetAside

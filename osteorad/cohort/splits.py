@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from osteorad.cohort.config import Published, Splits
 from osteorad.cohort.divisions import (
     Division,
     divide,
@@ -24,6 +23,7 @@ from osteorad.cohort.divisions import (
     published_divisions,
     unit_strata,
 )
+from osteorad.cohort.recipe import Published, Splits
 from osteorad.cohort.schemas import SPLITS
 
 OUTER = -1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.schemas import PREDICTIONS
 from osteorad.errors import AnalysisRefused
 from osteorad.files import table_from_rows

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.files import read_json, read_parquet, write_json
 from osteorad.modelling.auditing.certificate import audit_analysis
 from osteorad.modelling.auditing.tables import AuditTables

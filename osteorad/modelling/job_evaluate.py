@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.files import read_parquet, write_json
 from osteorad.modelling.evaluation.evaluate import Tables, evaluate
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.files import json_text, read_parquet, write_json, write_parquet, write_text
 from osteorad.modelling.learning.run import fit_analysis
 from osteorad.provenance import sha256_bytes

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError, model_validator
 
-from osteorad.cohort.config import Name, Settings
+from osteorad.cohort.settings import Name, Settings
 from osteorad.errors import ConfigError, unknown_name
 from osteorad.provenance import digest
 from osteorad.radiomics.names import (

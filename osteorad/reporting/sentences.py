@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from osteorad.cohort.config import Step
+from osteorad.cohort.steps import Step
 from osteorad.reporting.wording import count, listed, percent, plural, real
 
 Facts = Mapping[str, Any]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osteorad.cohort import schemas
-from osteorad.cohort.config import Splits
+from osteorad.cohort.recipe import Splits
 from osteorad.cohort.splits import AS_PUBLISHED, FROZEN, NESTED, make_splits, training
 from osteorad.files import read_parquet
 

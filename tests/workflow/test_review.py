@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from osteorad.cohort import samples
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
 from osteorad.cohort.plan import load_plan
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.schemas import FEATURE_KEYS
 from osteorad.files import read_json, read_parquet
 from osteorad.reporting.check import check_page

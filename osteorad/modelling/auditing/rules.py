@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import OUTER
 from osteorad.modelling.auditing.tables import (
     CLOSE,

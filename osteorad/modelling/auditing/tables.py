@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import NESTED, OUTER
 from osteorad.modelling.learning.block import FloatArray, IntArray
 from osteorad.modelling.learning.plans import RADIOMICS

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.modelling.evaluation.answer import answer
 from osteorad.modelling.evaluation.bootstrap import draw_weights
 from osteorad.modelling.evaluation.calibration import calibration

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.modelling.evaluation.answer import answer
 from osteorad.modelling.evaluation.bootstrap import draw_weights
 from osteorad.modelling.evaluation.calibration import calibration

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from osteorad.cohort.config import Published
+from osteorad.cohort.recipe import Published
 from osteorad.modelling.evaluation.comparison import model_label, procedure_label
 from osteorad.modelling.evaluation.rows import by_fold, fold_aucs, has, of_variables
 

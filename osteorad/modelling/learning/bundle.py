@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from osteorad.cohort.config import JUDGED, Recipe
+from osteorad.cohort.recipe import JUDGED, Recipe
 from osteorad.cohort.splits import FROZEN, HeldOutRows
 from osteorad.errors import ConfigError
 from osteorad.modelling.learning.block import FloatArray

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import SHUFFLED, Recipe
+from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.splits import folds_of, held_out, training
 from osteorad.modelling.learning.block import FloatArray, IntArray
 from osteorad.modelling.learning.models import REGISTRY, fit_model

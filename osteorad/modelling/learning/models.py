@@ -1,6 +1,6 @@
 """The classifiers: name, declared grid, fit. Scores are on a scale where 0 is even odds wherever there is one.
 
-To add one: write its fit here, a line in REGISTRY, its name in `cohort.config.MODEL_SETTINGS`. A model that describes
+To add one: write its fit here, a line in REGISTRY, its name in `cohort.recipe.MODEL_SETTINGS`. A model that describes
 itself as plain data also needs its scorer in `scorers.KINDS`.
 """
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import OUTER, HeldOutRows, held_out, inner_folds_of, training
 from osteorad.modelling.learning.block import Block, FloatArray, IntArray, Trace, fit_hash
 from osteorad.modelling.learning.models import REGISTRY, FittedModel, fit_model

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Recipe, Step
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import HeldOutRows, TrainingRows
+from osteorad.cohort.steps import Step
 from osteorad.errors import ConfigError
 from osteorad.modelling.learning.block import Block, FloatArray
 

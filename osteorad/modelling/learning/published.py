@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Published, Recipe
+from osteorad.cohort.recipe import Published, Recipe
 from osteorad.cohort.splits import (
     AS_PUBLISHED,
     HeldOutRows,

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import AS_PUBLISHED, folds_of
 from osteorad.errors import ConfigError, unknown_name
 from osteorad.modelling.learning.controls import permuted_fits, shuffled_fits

@@ -1,6 +1,6 @@
 """The named steps of a recipe: each is fitted on training rows and leaves a record of what it kept and why.
 
-A step is a function `fit(block, settings) -> FittedStep`. To add one: write its settings in `cohort.config`, its fit in
+A step is a function `fit(block, settings) -> FittedStep`. To add one: write its settings in `cohort.steps`, its fit in
 one of the modules `steps_*`, and its line in REGISTRY.
 """
 
@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from osteorad.cohort.config import CorrelationSettings, Settings, Step
+from osteorad.cohort.settings import Settings
+from osteorad.cohort.steps import CorrelationSettings, Step
 from osteorad.errors import ConfigError, unknown_name
 from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, step_from_plain
 from osteorad.modelling.learning.steps_cleaning import (

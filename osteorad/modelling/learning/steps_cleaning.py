@@ -8,12 +8,12 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from osteorad.cohort.config import (
+from osteorad.cohort.settings import Settings
+from osteorad.cohort.steps import (
     CombatSettings,
     IccSettings,
     ImputeSettings,
     PcaSettings,
-    Settings,
     VarianceSettings,
     ZscoreSettings,
 )

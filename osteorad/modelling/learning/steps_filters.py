@@ -6,7 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from osteorad.cohort.config import CorrelationSettings, MannWhitneySettings, MrmrSettings, Settings
+from osteorad.cohort.settings import Settings
+from osteorad.cohort.steps import CorrelationSettings, MannWhitneySettings, MrmrSettings
 from osteorad.modelling.learning.block import Block, FittedStep, Left, named, others
 from osteorad.modelling.learning.filters import DIGITS, f_scores, mann_whitney_p, most_relevant, mrmr, ranks, redundant
 from osteorad.modelling.statistics.multiplicity import benjamini_hochberg

@@ -6,7 +6,8 @@ from typing import cast
 
 import numpy as np
 
-from osteorad.cohort.config import Settings, StepwiseSettings
+from osteorad.cohort.settings import Settings
+from osteorad.cohort.steps import StepwiseSettings
 from osteorad.modelling.learning.block import Block, FittedStep, Left
 from osteorad.modelling.statistics.stepwise import stepwise_aic
 

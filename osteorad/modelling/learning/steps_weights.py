@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from osteorad.cohort.config import ElasticNetSettings, LassoSettings, Settings, StabilitySettings
+from osteorad.cohort.settings import Settings
+from osteorad.cohort.steps import ElasticNetSettings, LassoSettings, StabilitySettings
 from osteorad.modelling.learning.block import Block, FittedStep, FloatArray, Left, Trace, named, others
 from osteorad.modelling.learning.filters import DIGITS, most_relevant
 from osteorad.modelling.learning.penalised import (

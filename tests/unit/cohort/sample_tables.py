@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Analysis, Recipe
+from osteorad.cohort.config import Analysis
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.samples import CohortTables, make_samples
 from osteorad.cohort.schemas import FEATURES, LESIONS, PATIENTS, REASONS, SERIES
 from osteorad.files import table_from_rows

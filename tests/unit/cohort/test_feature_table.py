@@ -12,8 +12,9 @@ import pytest
 
 from osteorad.cohort import schemas
 from osteorad.cohort.check import check
-from osteorad.cohort.config import Analysis, FeatureTable, Recipe
+from osteorad.cohort.config import Analysis, FeatureTable
 from osteorad.cohort.feature_table import open_features, problems_of
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.samples import CohortTables, make_samples
 from osteorad.cohort.table_source import imported
 from osteorad.errors import ConfigError

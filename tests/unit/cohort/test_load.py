@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from osteorad.cohort import config
+from osteorad.cohort import config, recipe
 from osteorad.cohort.load import load
 from osteorad.cohort.located import parse_located
 from osteorad.errors import ConfigError
@@ -339,11 +339,11 @@ def test_shipped_settings_comment_every_key():
 
 
 def test_recipe_names_agree_with_the_files():
-    assert sorted(config.RECIPES) == sorted(path.stem for path in (ROOT / "resources/recipes").glob("*.yaml"))
+    assert sorted(recipe.RECIPES) == sorted(path.stem for path in (ROOT / "resources/recipes").glob("*.yaml"))
 
 
 def test_preset_names_agree_with_the_files():
-    assert sorted(config.PRESETS) == sorted(path.stem for path in (ROOT / "resources/presets").glob("*.yaml"))
+    assert sorted(recipe.PRESETS) == sorted(path.stem for path in (ROOT / "resources/presets").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("folder", ["examples/sts", "tests/configs/sts-dicom"])

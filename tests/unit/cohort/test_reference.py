@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from osteorad.cohort import config, reference
+from osteorad.cohort import config, recipe, reference, segmentation, settings, steps
 from tests.conftest import ROOT
 
 
@@ -18,14 +18,18 @@ def test_generated_files_agree_with_the_models(path):
 
 
 def test_every_setting_has_a_description():
-    models = [model for _, _, model in reference.SECTIONS] + list(config.STEP_SETTINGS.values())
+    models = [model for _, _, model in reference.SECTIONS] + list(steps.STEP_SETTINGS.values())
     bare = [f"{m.__name__}.{key}" for m in models for key, field in m.model_fields.items() if not field.description]
     assert bare == []
 
 
 def test_every_model_of_the_settings_is_on_the_page():
     page = (ROOT / reference.PAGE).read_text()
-    models = [m for m in config.Settings.__subclasses__() if m.__module__ == config.__name__]
+    models = [
+        m
+        for m in settings.Settings.__subclasses__()
+        if m.__module__ in {one.__name__ for one in (config, recipe, segmentation)}
+    ]
     keys = {key for model in models for key in model.model_fields}
     assert sorted(key for key in keys if f"| `{key}` |" not in page) == []
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osteorad.cohort.config import Published, Splits
+from osteorad.cohort.recipe import Published, Splits
 from osteorad.cohort.schemas import SAMPLES, SPLITS
 from osteorad.cohort.splits import AS_PUBLISHED, OUTER, folds_of, held_out, inner_folds_of, make_splits, training
 from osteorad.errors import AnalysisRefused, ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from osteorad.cohort.config import Controls, Recipe, Splits
+from osteorad.cohort.recipe import Controls, Recipe, Splits
 from osteorad.cohort.schemas import SAMPLES
 
 COHORT, ANALYSIS = "toy", "toy-analysis"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 
-from osteorad.cohort.config import Recipe
+from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import make_splits
 from osteorad.modelling.auditing.tables import AuditTables
 from osteorad.modelling.learning.run import Fitted, fit_analysis

@@ -2,7 +2,7 @@ import pytest
 import yaml
 from radiomics import getFeatureClasses
 
-from osteorad.cohort import config
+from osteorad.cohort import recipe
 from osteorad.errors import ConfigError
 from osteorad.radiomics import names, presets
 
@@ -46,7 +46,7 @@ def test_pet_has_the_same_features_and_metabolic_ones():
 
 
 def test_names_are_known_to_the_settings():
-    assert tuple(sorted(config.PRESETS)) == tuple(presets.preset_names())
+    assert tuple(sorted(recipe.PRESETS)) == tuple(presets.preset_names())
 
 
 def test_every_preset_says_what_it_assumes():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from osteorad.cohort.config import Published
+from osteorad.cohort.recipe import Published
 from osteorad.cohort.splits import AS_PUBLISHED, make_splits
 from osteorad.modelling.auditing.certificate import audit_analysis
 from osteorad.modelling.learning.run import fit_analysis

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from osteorad.cohort.config import Splits
+from osteorad.cohort.recipe import Splits
 from osteorad.cohort.schemas import PREDICTIONS, SAMPLES, SELECTION, SPLITS, STEPS
 from osteorad.cohort.splits import make_splits
 from osteorad.files import read_parquet

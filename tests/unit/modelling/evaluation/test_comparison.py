@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from osteorad.cohort.config import Published
+from osteorad.cohort.recipe import Published
 from osteorad.modelling.evaluation.comparison import auc_interval, declared_pairs, differences, model_rows
 from osteorad.modelling.evaluation.controls import controls
 from osteorad.modelling.evaluation.published import leaks, published

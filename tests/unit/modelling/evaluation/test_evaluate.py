@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score, roc_auc_score
 
-from osteorad.cohort.config import Splits
+from osteorad.cohort.recipe import Splits
 from osteorad.files import json_text
 from osteorad.modelling.statistics.metrics import nadeau_bengio
 from tests.unit.modelling.analysis_toy import toy_recipe, toy_samples

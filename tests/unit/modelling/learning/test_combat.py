@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from osteorad.cohort.config import Step
+from osteorad.cohort.steps import Step
 from osteorad.errors import AnalysisRefused, ConfigError
 from osteorad.modelling.learning import steps
 from osteorad.modelling.learning.combat import fit_combat, harmony_from_plain

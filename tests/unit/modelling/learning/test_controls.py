@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from osteorad.cohort.config import Controls
+from osteorad.cohort.recipe import Controls
 from osteorad.cohort.splits import make_splits
 from osteorad.modelling.learning.controls import REAL, permuted_fits, permuted_outcome
 from osteorad.modelling.learning.plans import plans_of

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from threadpoolctl import threadpool_limits
 
-from osteorad.cohort.config import Published
+from osteorad.cohort.recipe import Published
 from osteorad.cohort.schemas import SAMPLES
 from osteorad.cohort.splits import analysis_splits, make_splits
 from osteorad.modelling.learning.run import fit_analysis

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from osteorad.cohort.config import EVALUATED, TOLD, Published, Splits
+from osteorad.cohort.recipe import EVALUATED, TOLD, Published, Splits
 from osteorad.cohort.splits import AS_PUBLISHED, analysis_splits
 from osteorad.modelling.learning.bundle import freeze
 from osteorad.modelling.learning.run import fit_analysis

@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 from sklearn.decomposition import PCA
 
-from osteorad.cohort import config
-from osteorad.cohort.config import Step
+from osteorad.cohort import recipe
+from osteorad.cohort import steps as settings
+from osteorad.cohort.steps import Step
 from osteorad.errors import ConfigError
 from osteorad.modelling.learning import models, steps
 from osteorad.modelling.learning.block import Block
@@ -42,8 +43,8 @@ def fit(name, data, **settings):
 
 
 def test_names_in_the_settings_are_those_of_the_registries():
-    assert config.STEPS == tuple(steps.REGISTRY) == tuple(config.STEP_SETTINGS)
-    assert tuple(models.REGISTRY) == config.MODELS
+    assert settings.STEPS == tuple(steps.REGISTRY) == tuple(settings.STEP_SETTINGS)
+    assert tuple(models.REGISTRY) == recipe.MODELS
 
 
 def test_impute_fills_medians_of_training_rows_and_drops_empty_columns():
@@ -157,7 +158,7 @@ def test_the_head_that_may_be_shared_ends_at_the_first_step_that_sees_the_outcom
     assert split_supervised(order[:2]) == (tuple(order[:2]), ())
 
 
-@pytest.mark.parametrize("name", [name for name in config.STEPS if name != "icc"])
+@pytest.mark.parametrize("name", [name for name in settings.STEPS if name != "icc"])
 def test_unsupervised_steps_do_not_change_with_the_outcome(name):
     X, y = signal()
     X[:, 2] += np.repeat([0.0, 2.0], 30)
@@ -338,7 +339,7 @@ def test_components_keep_the_share_of_variance_and_have_one_sign():
 # --- written and read ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", config.STEPS)
+@pytest.mark.parametrize("name", settings.STEPS)
 def test_a_step_written_as_json_and_read_transforms_alike_bit_for_bit(name):
     X, y = signal(n=36, columns=9, shift=1.0)
     if name == "impute":
@@ -369,7 +370,7 @@ ODD = {
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", config.STEPS)
+@pytest.mark.parametrize("name", settings.STEPS)
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_tables_pass_through_every_step(name, odd):
     X, y = ODD[odd]
