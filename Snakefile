@@ -12,6 +12,7 @@ include: "rules/features.smk"
 include: "rules/cohort.smk"
 include: "rules/analysis.smk"
 include: "rules/external.smk"
+include: "rules/segmentation.smk"
 include: "rules/history.smk"
 
 

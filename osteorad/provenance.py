@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.metadata
 import re
 import sys
 import time
@@ -213,6 +214,14 @@ def locked_versions(root: Path) -> Mapping[str, str]:
     """Distribution name -> version of the lock file."""
     text = (root / "requirements.lock").read_text(encoding="utf-8")
     return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s\\;]+)", text, flags=re.M))
+
+
+def installed_version(name: str) -> str:
+    """Version of a distribution here, build included (`2.13.0+cpu`); empty where it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def used_versions(root: Path, entry: str) -> dict[str, str]:

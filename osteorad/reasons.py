@@ -109,6 +109,8 @@ REASONS: dict[str, Reason] = {
         roi_unmatched="No pattern of the configuration matches this contour's name.",
         session_not_asked="The recipe asks for another session of this patient.",
         site_not_asked="The cohort does not ask for this site of the table.",
+        not_annotated="Nothing was drawn on this image, so it cannot be told from one that nobody read.",
+        roi_not_drawn="A region that networks learn was not drawn on this image.",
         roi_not_first="Another instance of this ROI, the one with the lowest number, stands for the patient.",
     ),
     **_table(

@@ -20,6 +20,8 @@ rule make_samples:
         "logs/make_samples/{analysis}.log",
     benchmark:
         "benchmarks/make_samples/{analysis}.tsv"
+    wildcard_constraints:
+        analysis=OUTCOME,
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -42,6 +44,8 @@ rule make_splits:
         "logs/make_splits/{analysis}.log",
     benchmark:
         "benchmarks/make_splits/{analysis}.tsv"
+    wildcard_constraints:
+        analysis=LEARNING,
     conda:
         "../envs/core.yaml"
     threads: 1

@@ -18,6 +18,7 @@ sys.path.insert(0, str(workflow.basedir))
 from osteorad import active
 from osteorad.cohort import check, keys, plan, review
 from osteorad.cohort.known import known_of
+from osteorad.cohort.network_plan import NetworkPlan
 from osteorad.dicom import index
 from osteorad.errors import UserError
 
@@ -32,7 +33,12 @@ try:
             index.update(_source)
         check.require(PLAN.loaded, known_of(PLAN.loaded))
         keys.write_keys(
-            ROOT, WORKDIR, PLAN.config, PLAN.recipes, review.reviews_of(PLAN.loaded)
+            ROOT,
+            WORKDIR,
+            PLAN.config,
+            PLAN.recipes,
+            review.reviews_of(PLAN.loaded),
+            PLAN.loaded.segmentations,
         )
     PATIENTS = {
         cohort: (
@@ -49,6 +55,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+NETS = NetworkPlan(plan=PLAN)
 PRIVATE = PLAN.config.private_dir
 COHORT = "results/cohorts/{cohort}"
 ANALYSIS = "results/analyses/{analysis}"
@@ -61,6 +68,10 @@ wildcard_constraints:
     preset="[a-z0-9][a-z0-9-]*",
     set="[a-z0-9][a-z0-9-]*",
     grid="[a-z0-9][a-z0-9-]*",
+    network="[a-z0-9][a-z0-9-]*",
+    repeat="[0-9]+",
+    fold="[0-9]+",
+    inner="[0-9]+",
 
 
 def key_of(name, scope="{cohort}"):
@@ -120,6 +131,9 @@ def analyses_with(bundle):
 
 
 LEARNING, EXTERNAL = analyses_with(False), analyses_with(True)
+SEGMENTING = "|".join(PLAN.loaded.segmentations) or "(?!)"
+AUTOMATIC = "|".join(NETS.automatic()) or "(?!)"
+OUTCOME = "|".join(PLAN.recipes) or "(?!)"
 
 
 def memory(mb):

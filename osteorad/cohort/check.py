@@ -106,12 +106,13 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
 
 def _covariates(loaded: Loaded) -> Iterator[str]:
     """Covariates of a recipe that a cohort does not keep: its clinical model does without them."""
-    for name, analysis in loaded.config.analyses.items():
-        kept = loaded.config.cohorts[analysis.cohort].covariates
-        if lacking := [covariate for covariate in loaded.recipes[name].covariates if covariate not in kept]:
+    for name, recipe in loaded.recipes.items():
+        cohort = loaded.config.analyses[name].cohort
+        kept = loaded.config.cohorts[cohort].covariates
+        if lacking := [covariate for covariate in recipe.covariates if covariate not in kept]:
             place = loaded.located.where("analyses", name, "recipe")
             names = ", ".join(lacking)
-            yield f"{place}: the clinical model goes without {names}: cohort '{analysis.cohort}' does not keep it."
+            yield f"{place}: the clinical model goes without {names}: cohort '{cohort}' does not keep it."
 
 
 def require(loaded: Loaded, known: Mapping[str, Known] | None = None) -> None:
@@ -135,16 +136,16 @@ def _whole(loaded: Loaded, cohort: str) -> Iterator[str]:
     """A cohort that another site ingested: all of it came along, and its outcomes allow the analyses."""
     folder = loaded.path(f"{COHORTS}/{cohort}")
     place = loaded.located.where("cohorts", cohort, "path")
-    asked = {name: analysis for name, analysis in loaded.config.analyses.items() if analysis.cohort == cohort}
-    recipes = [loaded.recipes[name] for name in asked]
-    sets = sorted({"manual", *(name for r in recipes for name in (r.mask_set, r.second_set) if name)})
+    asked = loaded.outcomes_of(cohort)
+    sets = sorted({"manual", *(name for recipe in asked.values() for name in recipe.drawn_sets)})
     patients = whole_patients(folder)
     if not patients:
         yield f"{place}: there is no patient in it. Wanted: dicom/<patient>/images.json, as ingest writes them."
         return
     yield from (f"{place}: {said}. Copy the whole folder again." for said in lacking(folder, patients, sets))
-    for name, analysis in asked.items():
-        if loaded.recipes[name].outcome_of == "patient" and loaded.config.cohorts[cohort].clinical is not None:
+    for name, recipe in asked.items():
+        analysis = loaded.config.analyses[name]
+        if recipe.outcome_of == "patient" and loaded.config.cohorts[cohort].clinical is not None:
             at = loaded.located.where("analyses", name, "outcome")
             yield from outcome_problems(folder, analysis.outcome, analysis.horizon_days, at)
 
@@ -169,8 +170,9 @@ def _clinical(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[st
     problems += _spoiled(table, [(row.line, row.source_patient_id) for row in rows], known)
     if loaded.config.cohorts[cohort].source == "deidentified":
         problems += _file_names(table, rows)
-    for name, analysis in loaded.config.analyses.items():
-        if analysis.cohort == cohort and loaded.recipes[name].outcome_of == "patient":
+    for name, recipe in loaded.outcomes_of(cohort).items():
+        if recipe.outcome_of == "patient":
+            analysis = loaded.config.analyses[name]
             problems += _outcome(loaded, name, analysis, _Clinical(table, settings, rows, known, sound))
     return list(dict.fromkeys(problems)), _absent(table, rows, known)
 
@@ -275,8 +277,8 @@ def _lesions(loaded: Loaded, cohort: str, known: Known | None) -> tuple[list[str
     )
     if not problems:
         problems += _spoiled(table, [(row.line, row.source_patient_id) for row in rows], known)
-        for name, analysis in loaded.config.analyses.items():
-            if analysis.cohort == cohort and loaded.recipes[name].outcome_of == "lesion":
+        for name, recipe in loaded.outcomes_of(cohort).items():
+            if recipe.outcome_of == "lesion":
                 problems += _lesion_classes(loaded.located.where("analyses", name, "outcome"), table, rows, known)
     return list(dict.fromkeys(problems)), []
 

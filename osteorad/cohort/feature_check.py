@@ -34,12 +34,7 @@ def feature_problems(loaded: Loaded, cohort: str, settings: FeatureTable) -> lis
     if problems := problems_of(file, settings, where):
         return problems
     rows = entering(feature_rows(file, settings), settings)
-    return [
-        problem
-        for name, analysis in loaded.config.analyses.items()
-        if analysis.cohort == cohort
-        for problem in _outcome(loaded, name, file, rows)
-    ]
+    return [problem for name in loaded.outcomes_of(cohort) for problem in _outcome(loaded, name, file, rows)]
 
 
 def _outcome(loaded: Loaded, name: str, file: FeatureFile, rows: list[FeatureRow]) -> Iterator[str]:

@@ -75,9 +75,9 @@ def forecast(
         patients, slices = counts[name].patients or 0, counts[name].files or 0
         phantom = config.cohorts[name].source == "phantom"
         lesions = config.cohorts[name].lesions is not None
-        presets = {"lesion-table", *(recipes[a].preset for a in analyses if config.analyses[a].cohort == name)}
-        asked = [recipes[a] for a in analyses if config.analyses[a].cohort == name]
-        readers = {s for recipe in asked for s in (recipe.mask_set, recipe.second_set) if s not in (None, "manual")}
+        asked = [recipes[a] for a in analyses if a in recipes and config.analyses[a].cohort == name]
+        presets = {"lesion-table", *(recipe.preset for recipe in asked)}
+        readers = {s for recipe in asked for s in recipe.drawn_sets if s != "manual"}
         rules = PATIENT_RULES + phantom + len(presets) + 2 * len(readers)  # their masks, their features
         jobs += patients * rules + COHORT_RULES + phantom + lesions + len(presets) + len(readers)
         images = len(config.cohorts[name].modalities)
@@ -88,6 +88,8 @@ def forecast(
         disk_mb += slices * counts[name].mb_per_file * (copies + NIFTI_SHARE)
         files += slices * copies + patients * (3 * rules + images)
     for name in analyses:
+        if name not in recipes:  # networks: their cost depends on the GPU, and is told in the log of each training
+            continue
         if config.analyses[name].bundle is not None:
             jobs, files = jobs + EXTERNAL_RULES, files + 3 * EXTERNAL_RULES
             continue

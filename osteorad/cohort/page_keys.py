@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from osteorad.cohort.config import TABLE
-from osteorad.cohort.keys import asked_images, key_path, presets_of
+from osteorad.cohort.key_settings import asked_images, networks_of, presets_of
+from osteorad.cohort.keys import key_path
 from osteorad.cohort.plan import Plan
 
 READERS = {
@@ -15,6 +16,10 @@ READERS = {
 }
 LEARNING = ("make_samples", "make_splits", "fit_models", "freeze_bundle", "audit_analysis", "evaluate_analysis")
 LEARNING_PAGE, EXTERNAL = "report_analysis", ("make_samples", "apply_bundle", "evaluate_external", "report_external")
+
+
+OF_NETWORKS = ("train_network", "predict_masks")
+SCORED, MEASURED = ("make_cases", "score_masks", "report_segmentation"), ("extract_fold_features", "make_fold_samples")
 
 
 def behind_cohort(plan: Plan, cohort: str) -> list[str]:
@@ -31,11 +36,27 @@ def behind_analysis(plan: Plan, analysis: str) -> list[str]:
     A bundle that an external validation applies stands behind its own page: its keys are not among these.
     """
     settings = plan.config.analyses[analysis]
+    if analysis in plan.loaded.segmentations:
+        return sorted([*_of_networks(plan, analysis), *_collected(plan, settings.cohort, [])])
     own = EXTERNAL if settings.bundle is not None else (*LEARNING, LEARNING_PAGE)
-    paths = [key_path(rule, analysis) for rule in own]
+    paths = [key_path(rule, analysis) for rule in own] + _of_networks(plan, analysis)
     if plan.config.cohorts[settings.cohort].source == TABLE:
         return sorted([*paths, key_path("import_table", settings.cohort)])
     return sorted([*paths, *_collected(plan, settings.cohort, presets_of(plan.recipes[analysis]))])
+
+
+def _of_networks(plan: Plan, analysis: str) -> list[str]:
+    """Key files of the networks of an analysis and of what is made of their masks; none where it trains none."""
+    settings = networks_of(plan.recipes, plan.loaded.segmentations).get(analysis)
+    if settings is None:
+        return []
+    own = SCORED if analysis in plan.loaded.segmentations else MEASURED
+    paths = [key_path(rule, analysis) for rule in own]
+    return paths + [
+        key_path(rule, f"{analysis}.{name}")
+        for rule in ("train_network", "predict_masks")
+        for name in settings.networks
+    ]
 
 
 def _collected(plan: Plan, cohort: str, presets: list[str]) -> Iterator[str]:

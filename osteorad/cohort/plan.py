@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from osteorad import __version__
-from osteorad.cohort import keys
+from osteorad.cohort import key_settings
 from osteorad.cohort.config import TABLE, Cohort, Config
 from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
@@ -252,11 +252,11 @@ class Plan:
 
     def rois(self, cohort: str, preset: str) -> list[str]:
         """ROIs whose features are extracted under a preset."""
-        return keys.asked_rois(self.config, self.recipes, cohort, preset)
+        return key_settings.asked_rois(self.config, self.recipes, cohort, preset)
 
     def images(self, cohort: str, preset: str) -> list[str]:
         """Images whose features are extracted under a preset."""
-        return keys.asked_images(self.config, self.recipes, cohort, preset)
+        return key_settings.asked_images(self.config, self.recipes, cohort, preset)
 
     def grids(self, cohort: str, preset: str, patient: str) -> list[str]:
         """Grid manifests that a preset's images need."""
@@ -270,9 +270,9 @@ class Plan:
         return f"results/cohorts/{self.config.analyses[analysis].cohort}/{name}"
 
     def features(self, analysis: str, name: str) -> str:
-        """A feature table of the analysis' cohort, preset and mask set."""
+        """A feature table of the analysis' cohort, preset and mask set; the reader's, where networks draw in folds."""
         recipe = self.recipes[analysis]
-        return self.of_cohort(analysis, f"features/{recipe.preset}/{recipe.mask_set}/{name}")
+        return self.of_cohort(analysis, f"features/{recipe.preset}/{recipe.reference_set}/{name}")
 
     def second_features(self, analysis: str) -> list[str]:
         """The feature table of a second reader's contours, where the recipe asks for one."""
@@ -288,9 +288,10 @@ class Plan:
 
     def mask_sets(self, cohort: str) -> list[str]:
         """Mask sets that the cohort page and the active analyses of a cohort read."""
-        asked = [self.recipes[name] for name in self.loaded.targets[1] if self.config.analyses[name].cohort == cohort]
-        sets = {name for recipe in asked for name in (recipe.mask_set, recipe.second_set) if name}
-        return sorted({"manual"} | sets)
+        asked = [name for name in self.loaded.targets[1] if self.config.analyses[name].cohort == cohort]
+        sets = {drawn for name in asked if name in self.recipes for drawn in self.recipes[name].drawn_sets}
+        networks = key_settings.networks_of(self.recipes, self.loaded.segmentations)
+        return sorted({"manual"} | sets | {networks[name].mask_set for name in asked if name in networks})
 
     def all_masks(self, cohort: str, patients: Sequence[str]) -> list[str]:
         """Manifests of masks of all patients and mask sets."""
@@ -322,7 +323,7 @@ class Plan:
             "name": analysis,
             "settings": settings.model_dump(mode="json"),
             "recipe": self.recipes[analysis].model_dump(mode="json"),
-            "as_published": keys.as_published(self.config, self.recipes, analysis),
+            "as_published": key_settings.as_published(self.config, self.recipes, analysis),
             "max_quarantined": self.config.cohorts[settings.cohort].max_quarantined,
         }
 
@@ -345,8 +346,8 @@ class Plan:
     # --- external validation -----------------------------------------------------------------------------------------
 
     def analyses_of(self, bundle: bool) -> list[str]:
-        """Names of the analyses that apply a frozen bundle, or of those that learn."""
-        return sorted(name for name, a in self.config.analyses.items() if (a.bundle is not None) == bundle)
+        """Names of the outcome analyses that apply a frozen bundle, or of those that learn."""
+        return sorted(name for name in self.recipes if (self.config.analyses[name].bundle is not None) == bundle)
 
     def bundle(self, analysis: str) -> str:
         """The bundle that an external validation applies: another analysis', or that of a folder."""

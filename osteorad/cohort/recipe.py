@@ -34,7 +34,7 @@ PRESETS = ("zhu2024", "zhao2024", "lesion-table")
 IMAGES = ("ct", "pet", "fused")
 SHUFFLED = "shuffled"  # ending of a preset's name, and of columns: the same ROIs with their voxels in random order
 GRIDS = ("fused",)
-RECIPES = ("best", "lu2025", "tabular", "tabular-lasso", "zhao2024", "zhu2024")
+RECIPES = ("afnouch2023", "best", "lu2025", "tabular", "tabular-lasso", "zhao2024", "zhu2024")
 BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")
 
 
@@ -141,6 +141,16 @@ class Recipe(Settings):
     assumed: list[str] = Field(
         default_factory=list, description="What the paper does not state and this recipe assumes."
     )
+
+    @property
+    def reference_set(self) -> str:
+        """Mask set whose features say who is a sample: the reader's, where networks draw the recipe's own."""
+        return self.mask_set if self.segmentation is None or self.second_set is None else self.second_set
+
+    @property
+    def drawn_sets(self) -> list[str]:
+        """Mask sets of people that the recipe reads."""
+        return [name for name in dict.fromkeys((self.reference_set, self.second_set)) if name]
 
 
 # Keys of a recipe that say how a procedure is judged or told; the others say what is learned: a bundle's hash.

@@ -9,8 +9,20 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from osteorad.cohort.config import Analysis, ClinicalTable, Cohort, Config, FeatureTable, Lesions, Phantom
+from osteorad.cohort.config import Analysis, ClinicalTable, Cohort, Config, FeatureTable, Lesions, Phantom, Slices
 from osteorad.cohort.recipe import MODELS, PRESETS, Controls, Published, Recipe, Splits
+from osteorad.cohort.segmentation import (
+    NETWORKS,
+    Augmentation,
+    CaseSplits,
+    NetworkSettings,
+    PlanSettings,
+    PredictionSettings,
+    ScoringSettings,
+    SegmentationRecipe,
+    SegmentationSettings,
+    TrainingSettings,
+)
 from osteorad.cohort.steps import STEP_SETTINGS, Step
 from osteorad.files import write_text_if_changed
 
@@ -18,6 +30,7 @@ PAGE = "docs/reference.md"
 SCHEMAS: dict[str, type[BaseModel]] = {
     "resources/schemas/config.json": Config,
     "resources/schemas/recipe.json": Recipe,
+    "resources/schemas/segmentation.json": SegmentationRecipe,
 }
 SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("`config.yaml`", "", Config),
@@ -26,12 +39,22 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("The clinical table", "`cohorts: {NAME: {clinical: ...}}`", ClinicalTable),
     ("The table of lesions", "`cohorts: {NAME: {lesions: ...}}`", Lesions),
     ("A feature table", "`cohorts: {NAME: {table: ...}}`", FeatureTable),
+    ("Slices as pictures", "`cohorts: {NAME: {slices: ...}}`", Slices),
     ("An analysis", "`analyses: {NAME: ...}`", Analysis),
     ("A recipe", "`resources/recipes/NAME.yaml`", Recipe),
     ("Splits of a recipe", "`splits: ...`", Splits),
     ("Negative controls of a recipe", "`controls: ...`", Controls),
     ("The published procedure of a recipe", "`published: ...`", Published),
     ("A step of a recipe", "`steps: [...]`", Step),
+    ("A recipe of networks", "`resources/recipes/NAME.yaml` with `kind: segmentation`", SegmentationRecipe),
+    ("Networks of a recipe", "`segmentation: ...`, of a recipe of either kind", SegmentationSettings),
+    ("A network", "`segmentation: {networks: {NAME: ...}}`", NetworkSettings),
+    ("The plan of networks", "`segmentation: {plan: ...}`", PlanSettings),
+    ("Training of networks", "`segmentation: {training: ...}`", TrainingSettings),
+    ("Augmentation", "`segmentation: {training: {augmentation: ...}}`", Augmentation),
+    ("Drawing by networks", "`segmentation: {prediction: ...}`", PredictionSettings),
+    ("Division of patients for networks", "`splits: ...`", CaseSplits),
+    ("Scoring of masks", "`scoring: ...`", ScoringSettings),
 )
 HEAD = """# Settings
 
@@ -63,7 +86,7 @@ def _page() -> str:
         _section(f"Step `{name}`", f"`steps: [{{step: {name}, settings: ...}}]`", model)
         for name, model in STEP_SETTINGS.items()
     ]
-    parts.append(f"## Names\n\nPresets: {_codes(PRESETS)}. Models: {_codes(MODELS)}.\n")
+    parts.append(f"## Names\n\nPresets: {_codes(PRESETS)}. Models: {_codes(MODELS)}. Networks: {_codes(NETWORKS)}.\n")
     return "\n".join(parts)
 
 

@@ -122,7 +122,7 @@ def review_of(loaded: Loaded, cohort: str, patients: Collection[str] | None) -> 
 
 def _mask_sets(loaded: Loaded, cohort: str) -> set[str]:
     """Mask sets that a verdict may be about: the first reader's, those of the recipes, and folders of mask files."""
-    asked = [loaded.recipes[name] for name, a in loaded.config.analyses.items() if a.cohort == cohort]
+    asked = loaded.outcomes_of(cohort).values()
     folders = loaded.path("contours")
     drawn = {folder.name for folder in folders.iterdir() if folder.is_dir()} if folders.is_dir() else set()
-    return {MANUAL} | drawn | {name for recipe in asked for name in (recipe.mask_set, recipe.second_set) if name}
+    return {MANUAL} | drawn | {name for recipe in asked for name in recipe.drawn_sets}

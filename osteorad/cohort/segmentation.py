@@ -136,6 +136,9 @@ class SegmentationSettings(Settings):
     )
     mask_set: str = Field("manual", description="Mask set that the networks learn from.")
     networks: dict[Name, NetworkSettings] = Field(..., description="Our name -> network.")
+    run: list[Name] = Field(
+        default_factory=list, description="Networks that a plain run trains and the report compares; empty: all."
+    )
     plan: PlanSettings = Field(default_factory=PlanSettings, description="Spacing, window, patch, batch.")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="How they learn.")
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="How they draw.")
@@ -161,6 +164,10 @@ class SegmentationRecipe(Settings):
     citation: str = Field("", description="The paper that it follows.")
     kind: Literal["segmentation"] = Field(..., description="Kind of analysis.")
     session: Literal["first", "last", "all"] = Field("all", description="Which sessions of a patient enter.")
+    negatives: Literal["drawn", "all"] = Field(
+        "drawn",
+        description="Sessions without a drawn lesion count as free of lesions: where any region was drawn, or all.",
+    )
     segmentation: SegmentationSettings = Field(..., description="Networks, what they learn from, how they draw.")
     splits: CaseSplits = Field(default_factory=CaseSplits, description="How patients are divided.")
     scoring: ScoringSettings = Field(default_factory=ScoringSettings, description="How masks are scored.")

@@ -19,12 +19,14 @@ from osteorad.cohort.divisions import (
     Division,
     divide,
     divisions,
+    hold_out_divisions,
     inner_folds,
     published_divisions,
     unit_strata,
 )
 from osteorad.cohort.recipe import Published, Splits
 from osteorad.cohort.schemas import SPLITS
+from osteorad.cohort.segmentation import CaseSplits
 
 OUTER = -1
 NESTED, AS_PUBLISHED, FROZEN = "nested", "as-published", "frozen"
@@ -172,6 +174,20 @@ def frozen_splits(samples: pa.Table, settings: Splits, *, analysis: str, cohort:
     return table.finished()
 
 
+def case_splits(samples: pa.Table, settings: CaseSplits, *, analysis: str, cohort: str) -> pa.Table:
+    """Division for networks: one held-out part (repeat 1, fold 1), and inner folds of the other patients.
+
+    samples : cases, outcome 1 where a lesion was drawn; patients with and without are spread evenly.
+    """
+    table = _Table(samples, "patient", cohort=cohort, analysis=analysis, procedure=NESTED)
+    name = f"{analysis}/{settings.seed}"
+    (division,) = hold_out_divisions(table.strata, 1, settings.test_share, 1, name)
+    table.add_outer(division)
+    place = divide({unit: table.strata[unit] for unit in division.training}, settings.folds, division.name)
+    table.add_folds(division, place)
+    return table.finished()
+
+
 def analysis_splits(
     samples: pa.Table, settings: Splits, *, analysis: str, cohort: str, published: Published | None = None
 ) -> pa.Table:
@@ -201,7 +217,10 @@ class _Table:
     def add_inner(self, division: Division, asked: int) -> None:
         """Inner folds of the training part, stratified like the outer ones."""
         inside = {unit: self.strata[unit] for unit in division.training}
-        place = divide(inside, inner_folds(inside, asked), division.name)
+        self.add_folds(division, divide(inside, inner_folds(inside, asked), division.name))
+
+    def add_folds(self, division: Division, place: Mapping[str, int]) -> None:
+        """Inner folds as given: unit of the training part -> fold."""
         for inner_fold in range(1, max(place.values()) + 1):
             self._add(division, inner_fold, {unit: at == inner_fold for unit, at in place.items()})
 

@@ -45,7 +45,7 @@ def test_good_settings_load(tmp_path):
             "source: dicom",
             "source: dicm",
             "config.yaml:3 cohorts.real.source: unknown value 'dicm'. Did you mean 'dicom'? "
-            "Valid: deidentified, dicom, phantom, table.",
+            "Valid: deidentified, dicom, phantom, slices, table.",
         ),
         (
             "    recipe: zhu2024",
@@ -169,7 +169,7 @@ def test_all_problems_in_one_go(tmp_path):
         "table: a feature table takes their place.",
         "config.yaml:3 cohorts.real.sorce: unknown key 'sorce'. Did you mean 'source'? "
         "Valid: citation, clinical, cutoff, exclude, head, kernel, lesions, max_quarantined, modalities, path, "
-        "... (16 in all).",
+        "... (17 in all).",
         "config.yaml:13 analyses.os.recipe: unknown recipe 'zhao'. Valid: zhu2024.",
     ]
 
