@@ -39,12 +39,16 @@ def manifests(patient, masks, sessions=("s1",)):
     )
 
 
+def with_lesion(count):
+    """All patients with bone, the first `count` with a lesion."""
+    drawn = [[mask("bone"), mask("lesion")]] * count + [[mask("bone")]] * (len(NAMES) - count)
+    return {name: manifests(name, masks) for name, masks in zip(NAMES, drawn, strict=True)}
+
+
 @pytest.fixture
 def cohort():
     """Sixteen patients; the last four have bone and no lesion."""
-    return {
-        name: manifests(name, [mask("bone"), *([mask("lesion")] if at < 12 else [])]) for at, name in enumerate(NAMES)
-    }
+    return with_lesion(12)
 
 
 def patients(states=None):
