@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run sts tables null thorough test test-full lint bench lock clean
+.PHONY: help env run sts tables null thorough networks test test-full lint bench lock clean
 
 help:
 	@echo "make run        the phantom cohort and its analysis, from DICOM to results/index.html"
@@ -21,6 +21,7 @@ help:
 	@echo "make sts        the public sarcoma cohort, where ../shared/data/sts is present"
 	@echo "make tables     five published feature tables, where ../shared/data/statistics is present"
 	@echo "make thorough   the analysis with all 5 repeats of 5 folds and 500 trees"
+	@echo "make networks   toy networks that draw bone metastases of digital patients, and an outcome on their masks"
 	@echo "make null       the phantom cohorts without signal and without disease"
 	@echo "make lint       ruff, mypy, snakefmt, snakemake --lint, import-linter"
 	@echo "make bench      measurements behind the figures of the documentation"
@@ -51,6 +52,10 @@ run: env
 sts: env
 	@$(SNAKEMAKE) --directory examples/sts
 	@echo "Report: $(CURDIR)/examples/sts/results/index.html"
+
+networks: env
+	@$(SNAKEMAKE) results/analyses/bm-seg/report.html results/analyses/drawn-bone/report.html
+	@echo "Reports: $(CURDIR)/results/analyses/{bm-seg,drawn-bone}/report.html"
 
 null: env
 	@$(SNAKEMAKE) results/cohorts/phantom-null/report.html results/cohorts/phantom-healthy/report.html
