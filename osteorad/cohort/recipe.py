@@ -34,7 +34,7 @@ PRESETS = ("zhu2024", "zhao2024", "lesion-table")
 IMAGES = ("ct", "pet", "fused")
 SHUFFLED = "shuffled"  # ending of a preset's name, and of columns: the same ROIs with their voxels in random order
 GRIDS = ("fused",)
-RECIPES = ("afnouch2023", "best", "lu2025", "tabular", "tabular-lasso", "zhao2024", "zhu2024")
+RECIPES = ("afnouch2023", "auto-bone", "best", "lu2025", "tabular", "tabular-lasso", "zhao2024", "zhu2024")
 BASELINES = ("clinical", "combined", "metabolic", "volume", "site", "prevalence")
 
 
