@@ -12,7 +12,7 @@ from osteorad.cohort.recipe import Recipe
 START_S = 1.5  # start of a job: Python, imports, Snakemake's share
 DEIDENTIFY_S_PER_FILE = 0.006
 CONVERT_S_PER_FILE = 0.012
-FEATURES_S_PER_ROI = {"lesion-table": 0.5, "zhu2024": 8.0, "zhao2024": 12.0}
+FEATURES_S_PER_ROI = {"lesion-table": 0.5, "original": 2.0, "zhu2024": 8.0, "zhao2024": 12.0}
 PAGE_S = 3.0
 FIT_S_PER_FOLD = 6.0  # a model and an outer fold, inner folds included
 PHANTOM_S_PER_PATIENT = 2.0

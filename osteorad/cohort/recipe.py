@@ -30,7 +30,7 @@ MODEL_SETTINGS: dict[str, tuple[str, ...]] = {
     "mlp": ("alpha",),
 }
 MODELS = tuple(MODEL_SETTINGS)
-PRESETS = ("zhu2024", "zhao2024", "lesion-table")
+PRESETS = ("zhu2024", "zhao2024", "lesion-table", "original")
 IMAGES = ("ct", "pet", "fused")
 SHUFFLED = "shuffled"  # ending of a preset's name, and of columns: the same ROIs with their voxels in random order
 GRIDS = ("fused",)
