@@ -19,7 +19,7 @@ include: "rules/history.smk"
 rule all:
     default_target: True
     input:
-        lambda wildcards: PLAN.targets(PATIENTS),
+        lambda wildcards: [*PLAN.targets(PATIENTS), *NETS.targets()],
 
 
 localrules:

@@ -57,7 +57,8 @@ rule train_network:
         mem_mb=memory(8000),
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        networks=lambda wc: NETS.params(wc.analysis),
+        cohort=lambda wc: PLAN.config.analyses[wc.analysis].cohort,
+        settings=lambda wc: NETS.settings(wc.analysis).model_dump(mode="json"),
         work="work/{analysis}",
     script:
         "../scripts/train_network.py"
@@ -86,6 +87,97 @@ rule predict_masks:
         mem_mb=memory(8000),
         runtime=240,
     params:
-        networks=lambda wc: NETS.params(wc.analysis),
+        cohort=lambda wc: PLAN.config.analyses[wc.analysis].cohort,
+        settings=lambda wc: NETS.settings(wc.analysis).model_dump(mode="json"),
     script:
         "../scripts/predict_masks.py"
+
+
+rule score_masks:
+    input:
+        drawn=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),
+        masks=lambda wc: NETS.manifests(wc.analysis, "masks", PATIENTS),
+        images=lambda wc: NETS.manifests(wc.analysis, "images", PATIENTS),
+        lesions=lambda wc: PLAN.lesions(
+            PLAN.config.analyses[wc.analysis].cohort, "lesions.parquet"
+        ),
+        key=key_of("score_masks", "{analysis}.{network}"),
+    output:
+        cases=f"{ANALYSIS}/scores/{{network}}/case_scores.parquet",
+        lesions=f"{ANALYSIS}/scores/{{network}}/lesion_scores.parquet",
+        scores=f"{ANALYSIS}/scores/{{network}}/scores.json",
+    log:
+        "logs/score_masks/{analysis}/{network}.log",
+    benchmark:
+        "benchmarks/score_masks/{analysis}/{network}.tsv"
+    wildcard_constraints:
+        analysis=SEGMENTING,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+    params:
+        settings=key_settings("score_masks", "{analysis}.{network}"),
+    script:
+        "../scripts/score_masks.py"
+
+
+rule export_seg:
+    input:
+        drawn=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),
+        images=lambda wc: NETS.manifests(wc.analysis, "images", PATIENTS),
+        dicom=lambda wc: NETS.manifests(wc.analysis, "dicom", PATIENTS),
+        key=key_of("export_seg", "{analysis}.{network}"),
+    output:
+        folder=directory(f"{ANALYSIS}/seg/{{network}}"),
+        manifest=f"{ANALYSIS}/seg/{{network}}/seg.json",
+    log:
+        "logs/export_seg/{analysis}/{network}.log",
+    benchmark:
+        "benchmarks/export_seg/{analysis}/{network}.tsv"
+    wildcard_constraints:
+        analysis=SEGMENTING,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+    params:
+        settings=key_settings("export_seg", "{analysis}.{network}"),
+    script:
+        "../scripts/export_seg.py"
+
+
+rule report_segmentation:
+    input:
+        scores=lambda wc: NETS.scores(wc.analysis, "scores.json"),
+        cases=lambda wc: NETS.scores(wc.analysis, "case_scores.parquet"),
+        lesions=lambda wc: NETS.scores(wc.analysis, "lesion_scores.parquet"),
+        networks=lambda wc: NETS.all_networks(wc.analysis),
+        drawn=lambda wc: NETS.all_masks(wc.analysis),
+        images=lambda wc: NETS.manifests(wc.analysis, "images", PATIENTS),
+        masks=lambda wc: NETS.manifests(wc.analysis, "masks", PATIENTS),
+        flow=f"{ANALYSIS}/flow.json",
+        key=key_of("report_segmentation", "{analysis}"),
+    output:
+        page=f"{ANALYSIS}/report.html",
+        numbers=f"{ANALYSIS}/report.json",
+    log:
+        "logs/report_segmentation/{analysis}.log",
+    benchmark:
+        "benchmarks/report_segmentation/{analysis}.tsv"
+    wildcard_constraints:
+        analysis=SEGMENTING,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=30,
+    params:
+        settings=lambda wc: NETS.page(wc.analysis),
+    script:
+        "../scripts/report_segmentation.py"

@@ -219,7 +219,14 @@ def scoring(s: Scoped) -> Any:
     """How masks are scored."""
     recipe = s.segmentations[s.analysis]
     regions = s.networks.model_dump(mode="json", include={"image", "lesion", "bone", "mask_set"})
-    return {**regions, "scoring": recipe.scoring.model_dump(mode="json"), "networks": compared(s.networks)}
+    dropped = s.networks.prediction.model_dump(mode="json", include={"smallest_ml", "smallest_voxels"})
+    return {**regions, "scoring": recipe.scoring.model_dump(mode="json"), **dropped}
+
+
+def exporting(s: Scoped) -> Any:
+    """What a DICOM SEG says of the network that drew it."""
+    regions = s.networks.model_dump(mode="json", include={"image", "lesion", "bone"})
+    return {**regions, "analysis": s.analysis, "name": s.network, "network": s.networks.networks[s.network].network}
 
 
 def compared(settings: SegmentationSettings) -> list[str]:

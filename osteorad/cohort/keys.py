@@ -77,8 +77,8 @@ RULES: dict[str, Key] = {
     "make_cases": Key("segmentation", used.cases),
     "train_network": Key("network", used.training),
     "predict_masks": Key("network", used.drawing),
-    "score_masks": Key("segmentation", used.scoring),
-    "export_seg": Key("segmentation network", lambda s: s.network),
+    "score_masks": Key("segmentation network", used.scoring),
+    "export_seg": Key("segmentation network", used.exporting),
     "report_segmentation": Key("segmentation", used.whole_segmentation, PAGE_DATA),
     "write_index": Key("project", used.index, TEMPLATES),
 }

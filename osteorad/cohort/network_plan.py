@@ -116,21 +116,17 @@ class NetworkPlan:
         return f"{FOLD.format(analysis=analysis, repeat=repeat, fold=fold)}/features/{network}/{name}"
 
     def manifests(self, analysis: str, kind: str, patients: Mapping[str, Sequence[str]]) -> list[str]:
-        """images.json (kind images) or masks.json of the learned set (kind masks) of all patients of the cohort."""
+        """Manifests of all patients of the cohort; kind images, dicom, or masks (of the set that networks learn)."""
         cohort = self.config.analyses[analysis].cohort
         learned = f"masks/{self.settings(analysis).mask_set}/{{}}/masks.json"
-        folder = "images/{}/images.json" if kind == "images" else learned
+        folder = learned if kind == "masks" else f"{kind}/{{}}/images.json"
         return [f"results/cohorts/{cohort}/{folder.format(patient)}" for patient in patients[cohort]]
 
-    # --- parameters
+    def scores(self, analysis: str, name: str) -> list[str]:
+        """A file of scores of every compared network."""
+        return [f"results/analyses/{analysis}/scores/{network}/{name}" for network in self.compared(analysis)]
 
-    def params(self, analysis: str) -> dict[str, Any]:
-        """Names and settings of an analysis' networks, for a job."""
-        return {
-            "analysis": analysis,
-            "cohort": self.config.analyses[analysis].cohort,
-            "settings": self.settings(analysis).model_dump(mode="json"),
-        }
+    # --- parameters
 
     def case_params(self, analysis: str) -> dict[str, Any]:
         """Names and recipe of a segmentation analysis, for a job."""
@@ -139,6 +135,11 @@ class NetworkPlan:
             "cohort": self.config.analyses[analysis].cohort,
             "recipe": self.recipes[analysis].model_dump(mode="json"),
         }
+
+    def page(self, analysis: str) -> dict[str, Any]:
+        """What the page of a segmentation analysis says of its settings, the recipe as written, and versions."""
+        page = self.plan.page_of(analysis, self.recipes[analysis])
+        return {**page, "versions": self.plan.versions("train_network", "predict_masks", "score_masks")}
 
     def targets(self) -> list[str]:
         """DICOM SEG of every compared network of the active segmentation analyses."""

@@ -19,7 +19,7 @@ LEARNING_PAGE, EXTERNAL = "report_analysis", ("make_samples", "apply_bundle", "e
 
 
 OF_NETWORKS = ("train_network", "predict_masks")
-SCORED, MEASURED = ("make_cases", "score_masks", "report_segmentation"), ("extract_fold_features", "make_fold_samples")
+SCORED, MEASURED = ("make_cases", "report_segmentation"), ("extract_fold_features", "make_fold_samples")
 
 
 def behind_cohort(plan: Plan, cohort: str) -> list[str]:

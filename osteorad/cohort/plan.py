@@ -20,6 +20,7 @@ from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.searched import SUMMARY
+from osteorad.cohort.segmentation import SegmentationRecipe
 from osteorad.cohort.sources import Source, read_withdrawn, source_of
 from osteorad.cohort.whole import COHORTS, whole_patients
 from osteorad.provenance import used_versions
@@ -220,7 +221,7 @@ class Plan:
             "max_quarantined": settings.max_quarantined,
             "privacy": " ".join(filter(None, [PRIVACY[settings.source], self._heads(settings)])),
             "settings": settings.model_dump(mode="json", include=wanted, exclude_none=True),
-            "versions": self._versions("deidentify_images", "convert_images", "extract_features"),
+            "versions": self.versions("deidentify_images", "convert_images", "extract_features"),
         }
 
     def privacy_page(self, cohort: str) -> dict[str, Any]:
@@ -329,6 +330,11 @@ class Plan:
 
     def analysis_page(self, analysis: str) -> dict[str, Any]:
         """What the analysis page says of its settings, the recipe as written, and versions."""
+        page = self.page_of(analysis, self.recipes[analysis])
+        return {**page, "versions": self.versions("extract_features", "fit_models", "convert_images")}
+
+    def page_of(self, analysis: str, recipe: Recipe | SegmentationRecipe) -> dict[str, Any]:
+        """What every page of an analysis says of its settings, and the recipe as written."""
         settings = self.config.analyses[analysis]
         cohort = self.config.cohorts[settings.cohort]
         written = yaml.safe_load(
@@ -337,10 +343,9 @@ class Plan:
         shown = {"cutoff": cohort.cutoff, "citation": cohort.citation}
         return {
             "analysis": {"name": analysis, **settings.model_dump(mode="json", exclude={"overrides"}), **shown},
-            "recipe": self.recipes[analysis].model_dump(mode="json"),
-            "written": Recipe.model_validate(written).model_dump(mode="json"),
+            "recipe": recipe.model_dump(mode="json"),
+            "written": type(recipe).model_validate(written).model_dump(mode="json"),
             "overrides": dict(settings.overrides),
-            "versions": self._versions("extract_features", "fit_models", "convert_images"),
         }
 
     # --- external validation -----------------------------------------------------------------------------------------
@@ -360,10 +365,10 @@ class Plan:
     def external_page(self, analysis: str) -> dict[str, Any]:
         """What the page of an external validation says of its settings, and versions."""
         page = self.analysis_page(analysis)
-        page["versions"] = self._versions("extract_features", "apply_bundle", "convert_images")
+        page["versions"] = self.versions("extract_features", "apply_bundle", "convert_images")
         return {name: page[name] for name in ("analysis", "recipe", "versions")}
 
-    def _versions(self, *rules: str) -> dict[str, str]:
+    def versions(self, *rules: str) -> dict[str, str]:
         """Versions of this package and of the libraries that these rules import."""
         found = {"osteorad": __version__}
         for rule in rules:

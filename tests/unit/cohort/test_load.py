@@ -213,7 +213,7 @@ def test_all_problems_in_one_go(tmp_path):
         (
             "preset: zhu2042",
             "config.yaml:15 analyses.os.overrides.preset: unknown preset 'zhu2042'. Did you mean 'zhu2024'? "
-            "Valid: lesion-table, zhao2024, zhu2024.",
+            "Valid: lesion-table, original, zhao2024, zhu2024.",
         ),
     ],
 )
