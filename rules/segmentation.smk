@@ -95,8 +95,8 @@ rule predict_masks:
 
 rule score_masks:
     input:
-        drawn=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),
-        masks=lambda wc: NETS.manifests(wc.analysis, "masks", PATIENTS),
+        masks=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),
+        manual=lambda wc: NETS.manifests(wc.analysis, "masks", PATIENTS),
         images=lambda wc: NETS.manifests(wc.analysis, "images", PATIENTS),
         lesions=lambda wc: PLAN.lesions(
             PLAN.config.analyses[wc.analysis].cohort, "lesions.parquet"
@@ -119,7 +119,7 @@ rule score_masks:
         mem_mb=memory(3000),
         runtime=60,
     params:
-        settings=key_settings("score_masks", "{analysis}.{network}"),
+        scores=key_settings("score_masks", "{analysis}.{network}"),
     script:
         "../scripts/score_masks.py"
 
