@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from osteorad.phantom.anatomy import PITCH_MM, Anatomy, Vertebra
 from osteorad.phantom.lesions import Lesion
-from osteorad.phantom.shapes import Box, Canvas, Floats, Tissue, capsule, sample_lattice, stamp
+from osteorad.phantom.shapes import Box, Canvas, Floats, Frame, Tissue, capsule, sample_lattice, stamp
 
 CORTEX = Tissue(720.0, 0.9)
 ARCH_CORTEX = Tissue(820.0, 0.9)
@@ -18,6 +19,7 @@ CARTILAGE = Tissue(105.0, 0.6)
 CSF = Tissue(14.0, 0.5)
 CORD = Tissue(42.0, 1.5)
 EPIDURAL_FAT = Tissue(-70.0, 0.4)
+BONE = (CORTEX, ARCH_CORTEX, SPONGY)
 MARROW_SUV = 1.9
 REACH_LOW, REACH_HIGH = np.array([38.0, 21.0, 40.0]), np.array([38.0, 62.0, 24.0])  # of a vertebra, mm
 CANAL = np.array([0.0, 21.5, 0.0])  # middle of the canal in local mm
@@ -29,6 +31,33 @@ ARCH = (
     ((12.0, 21.0, 3.5), (29.0, 32.5, 6.0), 4.0, 4.2),  # transverse process
 )
 SPINE = ((0.0, 32.0, -7.0), (0.0, 51.0, -29.0), 3.0, 2.6)
+
+
+class BoneCanvas(Canvas):
+    """Where bone is: over 0 where the last shape painted over a voxel's centre is bone, marrow or a lesion, else 0."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame, "suv", 0.0)  # shades without texture, all of them over 0
+
+    def cover(self, distance: Floats) -> Floats:
+        """Whether each voxel's centre lies inside a shape: a mask has no partial volume."""
+        return (distance < 0).astype(np.float32)
+
+    def value(self, tissue: Tissue) -> np.float32:
+        """1 for bone; discs, cartilage and the canal are none."""
+        return np.float32(tissue in BONE)
+
+
+def paint_bones(canvas: Canvas, anatomy: Anatomy, lesions: Sequence[Lesion], ring: Floats, along: Floats) -> None:
+    """All bones, the canal that runs through them, and lesions; ring, along : as for `paint_ribs`."""
+    paint_scapulae(canvas, ring, along)
+    paint_ribs(canvas, anatomy, ring, along)
+    paint_sternum(canvas, anatomy)
+    for vertebra in anatomy.vertebrae:
+        paint_vertebra(canvas, anatomy, vertebra)
+    paint_canal(canvas, anatomy)
+    for lesion in lesions:
+        paint_lesion(canvas, anatomy, lesion)
 
 
 def paint_vertebra(canvas: Canvas, anatomy: Anatomy, vertebra: Vertebra) -> None:

@@ -69,7 +69,8 @@ def visit_of(settings: Phantom, number: int, session: int, plants: Plants) -> Vi
     rng = generator(settings, number, f"visit/{session}")
     day = session_day(settings, number, session)
     clock = time(int(rng.integers(8, 15)), int(rng.integers(0, 60)), int(rng.integers(0, 60)))
-    which = int(digest(settings.model_dump(mode="json"))[:6], 16) + 1  # other settings are other images
+    # other settings are other images; a mask beside them makes them no others
+    which = int(digest(settings.model_dump(mode="json", exclude={"bone"}))[:6], 16) + 1
     root = f"1.2.826.0.1.3680043.8.498.{person.birth:%Y%m%d}.{person.code}"
     plants.text("UID", root)
     return Visit(

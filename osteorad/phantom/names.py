@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from osteorad.phantom.headers import Visit
 from osteorad.phantom.lesions import Lesion
 
-# What a phantom cohort needs under `rois` in config.yaml.
+# What a phantom cohort needs under `rois` in config.yaml. With `bone: true` also `bone: ["*bone*"]`, behind them: one
+# hospital calls the marrow BONE MARROW, and the first ROI that fits wins.
 ROI_PATTERNS = {"marrow": ["*marrow*"], "lesion": ["met *", "lesion*", "gtv*"]}
+BONE_NAME = "bone-1"  # of the mask file of all bone
 
 
 def roi_names(visit: Visit, lesions: Sequence[Lesion], modality: str) -> dict[str, str]:

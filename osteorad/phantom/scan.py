@@ -49,6 +49,7 @@ class Session:
     ct: Scan
     ct_sharp: NDArray[np.int16] | None  # the same raw data with a bone kernel
     pet: Scan | None
+    bone: NDArray[np.bool_] | None  # on the grid of the CT, where the settings ask for it
 
 
 def ct_frame(settings: Phantom, facts: Facts) -> Frame:
@@ -99,6 +100,7 @@ def scan_session(settings: Phantom, number: int, session: int = 0) -> Session:
         ct=Scan(array=ct, frame=frame, masks=truth_masks(anatomy, lesions, frame)),
         ct_sharp=sharp,
         pet=_pet(settings, facts, anatomy, lesions, session) if settings.pet else None,
+        bone=bone_mask(anatomy, lesions, frame) if settings.bone else None,
     )
 
 
@@ -125,14 +127,7 @@ def _paint_slab(canvas: Canvas, anatomy: Anatomy, lesions: list[Lesion], tree: l
     lungs.paint_lung_tree(canvas, anatomy, fields, tree)
     soft.paint_heart(canvas, anatomy, fields)
     soft.paint_airways(canvas, anatomy)
-    bones.paint_scapulae(canvas, fields.ring, fields.along)
-    bones.paint_ribs(canvas, anatomy, fields.ring, fields.along)
-    bones.paint_sternum(canvas, anatomy)
-    for vertebra in anatomy.vertebrae:
-        bones.paint_vertebra(canvas, anatomy, vertebra)
-    bones.paint_canal(canvas, anatomy)
-    for lesion in lesions:
-        bones.paint_lesion(canvas, anatomy, lesion)
+    bones.paint_bones(canvas, anatomy, lesions, fields.ring, fields.along)
 
 
 def expose(clean: Floats, frame: Frame, facts: Facts, rng: np.random.Generator, *, sharp: bool) -> NDArray[np.int16]:
@@ -184,6 +179,20 @@ def truth_masks(anatomy: Anatomy, lesions: list[Lesion], frame: Frame) -> dict[s
         frame, where - 60.0, where + 60.0, lambda x, y, z: soft.ellipsoid(x, y, z, where, radii, 0.5)
     )
     return masks
+
+
+def bone_mask(anatomy: Anatomy, lesions: list[Lesion], frame: Frame) -> NDArray[np.bool_]:
+    """Voxels whose centre lies in bone: vertebrae with their arches, ribs, breastbone, shoulder blades, all lesions.
+
+    Where shapes overlap the one painted last counts, as in the image: canal, discs and cartilage are left out.
+    """
+    mask = np.zeros(frame.shape, dtype=bool)
+    for start in range(0, frame.shape[0], SLAB):
+        canvas = bones.BoneCanvas(frame.part(slice(start, start + SLAB)))
+        ring, along = (soft.outline_on(anatomy, name, canvas.frame) for name in ("ring", "along"))
+        bones.paint_bones(canvas, anatomy, lesions, ring, along)
+        mask[start : start + SLAB] = canvas.array > 0
+    return mask
 
 
 def _mask(

@@ -44,15 +44,18 @@ class Fields:
 
 
 def fields_on(anatomy: Anatomy, frame: Frame) -> Fields:
-    """Blend the outlines between their levels and bring them to a frame."""
-    levels = np.array([-v for v in LEVELS_MM], dtype=np.float32)
-    made = {}
-    for name, outline in anatomy.outlines.items():
-        fine = between(between(outline, 1, anatomy.coarse, frame.y), 2, anatomy.coarse, frame.x)
-        made[name] = between(fine, 0, levels, -frame.z)
+    """All outlines on a frame."""
+    made = {name: outline_on(anatomy, name, frame) for name in anatomy.outlines}
     if anatomy.breasts:
         made["skin"] = _with_breasts(anatomy, frame, made["skin"])
     return Fields(**made)
+
+
+def outline_on(anatomy: Anatomy, name: str, frame: Frame) -> Floats:
+    """Blend one outline between its levels and bring it to a frame, (z, y, x)."""
+    levels = np.array([-v for v in LEVELS_MM], dtype=np.float32)
+    fine = between(between(anatomy.outlines[name], 1, anatomy.coarse, frame.y), 2, anatomy.coarse, frame.x)
+    return between(fine, 0, levels, -frame.z)
 
 
 def _with_breasts(anatomy: Anatomy, frame: Frame, skin: Floats) -> Floats:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osteorad.cohort.config import Phantom
+from osteorad.cohort.pseudonyms import PHANTOM_KEY, session_name
+from osteorad.dicom.uids import map_uid
 from osteorad.files import write_json, write_text
 from osteorad.phantom import tables
 from osteorad.phantom.contours import nrrd_bytes
@@ -18,7 +20,7 @@ from osteorad.phantom.extras import write_reformat, write_scouts
 from osteorad.phantom.facts import MASK_FILE_PATIENT, SCOUT_PATIENT, SEG_PATIENT, facts_of
 from osteorad.phantom.headers import Visit, visit_of
 from osteorad.phantom.identity import Plants
-from osteorad.phantom.names import roi_names
+from osteorad.phantom.names import BONE_NAME, roi_names
 from osteorad.phantom.pet import pet_style, pet_unit_per_suv, write_pet
 from osteorad.phantom.reader2 import second_reader
 from osteorad.phantom.scan import Scan, Session, scan_session
@@ -94,6 +96,8 @@ def session_files(settings: Phantom, visit: Visit, scan: Session) -> Iterator[Di
         yield from write_scouts(visit, scan.ct, SCOUT_SERIES)
         yield from write_reformat(visit, ct, scan.ct, CORONAL_SERIES)
     yield from contour_files(settings, visit, ct, scan, scan.ct, CT_CONTOURS)
+    if scan.bone is not None:
+        yield bone_file(visit, ct, scan.bone)
     if settings.reader2:
         yield from second_reader(settings, visit, ct, scan.ct.masks)
     if scan.pet is not None:
@@ -138,6 +142,13 @@ def contour_files(
         yield write_rtstruct(visit, volume, rois, series)
 
 
+def bone_file(visit: Visit, ct: Volume3D, mask: NDArray[np.bool_]) -> DicomFile:
+    """The mask of all bone of a CT; folders name session and image, since several sessions may share a grid."""
+    session = session_name(map_uid(PHANTOM_KEY, visit.study_uid))
+    content = nrrd_bytes(mask, ct.geometry.spacing, ct.geometry.origin)
+    return DicomFile(name=f"masks/{session}/ct/{BONE_NAME}.nrrd", content=content)
+
+
 def patient_truth(settings: Phantom, number: int) -> dict[str, Any]:
     """What is true of a patient in any session."""
     facts = facts_of(settings, number)
@@ -165,6 +176,9 @@ def session_truth(settings: Phantom, visit: Visit, scan: Session) -> dict[str, A
             "origin_lps_mm": list(geometry.origin),
             "rois": [_roi_truth(roi, image) for roi in rois],
         }
+    if scan.bone is not None:
+        bone = Roi(key="bone", number=0, name=BONE_NAME, mask=scan.bone)
+        found["images"]["CT"]["rois"].append(_roi_truth(bone, scan.ct))
     if scan.pet is not None:
         style = pet_style(visit)
         found["pet"] = {
