@@ -1,6 +1,6 @@
 """How a patch is cut from a case, turned, stretched and varied: pure functions of the patch's own random generator.
 
-Cutting, rotation, scale and mirroring are one affine map from the patch to the case, so that an image is interpolated once.
+Cutting, rotation, scale and mirroring are one affine map from the patch to the case: an image is interpolated once.
 """
 
 from __future__ import annotations

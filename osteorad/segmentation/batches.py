@@ -1,7 +1,7 @@
 """Batches: number t is a function of the seed's name and t alone.
 
-So the position in training is one number, a resumed run sees the batches that it would have seen, and neither their order
-of making nor the number of threads that make them matters. No generator is shared and none is carried on.
+So the position in training is one number, a resumed run sees the batches that it would have seen, and neither the order
+in which they are made nor the number of threads matters. No generator is shared and none is carried on.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Batches:
         shape = np.array(self.cases[index].labels_zyx.shape)
         return index, self._kept_inside(np.floor(rng.uniform(0.0, 1.0, 3) * shape), shape)
 
-    def _kept_inside(self, centre: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float64]:
+    def _kept_inside(self, centre: NDArray[np.float64], shape: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float64]:
         """The centre moved so that the patch leaves the image as little as it can."""
         edges = np.ones(3)
         edges[-len(self.plan.patch) :] = self.plan.patch

@@ -1,7 +1,7 @@
 """Cases: what a network learns from, an image of a session and the labels of its voxels.
 
-Manifests in, arrays out. Labels: 0 background, 1 bone, 2 lesion; a lesion lies in bone, so its voxels carry the lesion's
-label. A session that cannot be a case is left out with a reason, never taken for one without lesion.
+Manifests in, arrays out. Labels: 0 background, 1 bone, 2 lesion; lesions lie in bone, and their voxels carry the label
+of the lesion. A session that cannot be a case is left out with a reason, never taken for one without lesion.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def find_cases(
     left_out: list[LeftOut] = []
     for patient, session in pairs:
         if patient not in of_images or patient not in of_masks:
-            raise ValueError(f"{patient} is to be learned from, but has no manifest of images or masks among the inputs")
+            raise ValueError(f"{patient} is to be learned from, but its manifests of images and masks are not given")
         case = _case_files(patient, session, of_images[patient], of_masks[patient], settings)
         if isinstance(case, LeftOut):
             log.info("%s/%s is left out: %s", patient, session, case.reason)
@@ -177,4 +177,4 @@ def _inside(path: Path, grid: Grid, name: str) -> NDArray[np.bool_]:
     mask, own = read_nifti(path)
     if not own.matches(grid):
         raise ValueError(f"{name}: mask {path.name} does not lie on the grid of its image")
-    return np.asarray(mask > 0)
+    return np.asarray(mask) != 0

@@ -1,7 +1,7 @@
 """Checkpoints: the whole state of a training, so that a run that was killed goes on and ends in the same bits.
 
-A folder belongs to one key (plan, settings, cases, code, torch, device, threads); a checkpoint of another key lies in another
-folder and is never found. The last two checkpoints are kept, and a small journal of the runs that worked here.
+A folder belongs to one key (plan, settings, cases, code, torch, device, threads); a checkpoint of another key lies in
+another folder and is never found. The last two checkpoints are kept, and a small journal of the runs that worked here.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Checkpoints:
         return states
 
     def note(self, **facts: Any) -> None:
-        """Add a line to the journal: what a run did here. It stands outside the network's record, which knows no past."""
+        """Add a line to the journal of what runs did here; the network's own record knows no past."""
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(facts, sort_keys=True) + "\n")
             stream.flush()

@@ -1,4 +1,4 @@
-"""What a network's outputs mean: which channel is lesion, which is bone, by the network's heads and the plan's labels."""
+"""What a network's outputs mean: which channel is lesion and which is bone."""
 
 from __future__ import annotations
 

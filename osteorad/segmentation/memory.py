@@ -1,6 +1,6 @@
 """How much memory a step of training takes, from the network itself: what it keeps for its gradient is counted.
 
-Networks are run on torch's meta device, which knows shapes and holds no values, so that this costs neither time nor memory.
+Networks are run on torch's meta device, which knows shapes and holds no values: this costs no memory and little time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from osteorad.segmentation.networks.registry import build, network_of
+from osteorad.segmentation.networks.registry import build
 
 BESIDE = 2.0  # gradients of feature maps and working space of convolutions, as a multiple of the maps that are kept
 STATES = 5  # weights, gradients, two moments, best weights

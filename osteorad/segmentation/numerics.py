@@ -80,7 +80,7 @@ def machine_of(settings: TrainingSettings, threads: int) -> Machine:
 def numerics(machine: Machine, settings: TrainingSettings) -> Iterator[Repeatable]:
     """torch's global switches for the time of the block: threads, and only operations that repeat where asked.
 
-    An operation that has no such form still runs, since some published networks hold one; it is told in what is returned.
+    An operation without such a form still runs, since some published networks hold one; what is returned names it.
     """
     before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", WORKSPACE)

@@ -1,8 +1,8 @@
 """The plan of a network: spacing, window, patch and batch, from the settings or else from its training cases.
 
 Planned as nnU-Net does (Isensee 2021, doi 10.1038/s41592-020-01008-z): spacing is the median of each axis, values are
-cut off at percentiles of the labelled voxels, the patch is the median image made smaller until memory suffices. Only cases
-that are learned from are looked at, not those that choose the epoch and not those held out.
+cut off at percentiles of the labelled voxels, the patch is the median image made smaller until memory suffices. Only
+cases that are learned from are looked at, not those that choose the epoch and not those held out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from osteorad.cohort.segmentation import NetworkSettings, PlanSettings, Segmenta
 from osteorad.errors import AnalysisRefused, ConfigError
 from osteorad.segmentation.canonical import canonical_grid
 from osteorad.segmentation.cases import GREY, LESION, Case
+from osteorad.segmentation.losses import HEADS
 from osteorad.segmentation.memory import training_bytes
 from osteorad.segmentation.networks.registry import Network, network_of
 
@@ -64,7 +65,7 @@ class Plan:
     """All that training and prediction have to share.
 
     patch : (rows, columns) or (slices, rows, columns). spacing_mm : across, front to back, up and down; None at an axis
-    (slices of a 2D network) or as a whole (pictures): as in the image. mean, sd : values are scaled by them within the window.
+    (slices of a 2D network) or as a whole (pictures): as in the image. mean, sd : scale of the values in the window.
     """
 
     network: str
@@ -112,7 +113,7 @@ def plan_of(plain: Mapping[str, Any]) -> Plan:
     )
 
 
-# --- what is asked of a case -------------------------------------------------------------------------------------------
+# --- what is asked of a case -----------------------------------------------------------------------------------------
 
 
 def case_facts(case: Case) -> CaseFacts:
@@ -134,7 +135,7 @@ def fingerprint_of(facts: Sequence[CaseFacts]) -> Fingerprint:
     """Medians and percentiles over cases; raises AnalysisRefused where no lesion is labelled."""
     with_lesion = sum(case.lesion_voxels > 0 for case in facts)
     if not with_lesion:
-        raise AnalysisRefused(f"none of the {len(facts)} training cases of this fold has a lesion: nothing to learn from")
+        raise AnalysisRefused(f"none of the {len(facts)} training cases has a lesion: nothing to learn from")
     labelled = np.concatenate([case.labelled for case in facts]).astype(np.float64)
     x, y, z = np.median([case.spacing_mm for case in facts], axis=0).tolist()
     i, j, k = np.median([case.shape_xyz for case in facts], axis=0).tolist()
@@ -150,7 +151,7 @@ def fingerprint_of(facts: Sequence[CaseFacts]) -> Fingerprint:
     )
 
 
-# --- the plan ----------------------------------------------------------------------------------------------------------
+# --- the plan --------------------------------------------------------------------------------------------------------
 
 
 def make_plan(facts: Sequence[CaseFacts], settings: SegmentationSettings, name: str) -> Plan:
@@ -163,7 +164,10 @@ def make_plan(facts: Sequence[CaseFacts], settings: SegmentationSettings, name: 
     where = f"segmentation.networks.{name}"
     network_settings = network.complete(chosen.settings, f"{where}.settings")
     if network.heads == "two" and settings.bone is None:
-        raise ConfigError(f"{where}: '{chosen.network}' has a decoder for bone; wanted segmentation.bone, the ROI of it.")
+        raise ConfigError(f"{where}: '{chosen.network}' has a decoder for bone; wanted segmentation.bone, its ROI.")
+    if HEADS[chosen.loss] != network.heads:
+        fits = next(loss for loss, heads in HEADS.items() if heads == network.heads)
+        raise ConfigError(f"{where}.loss: '{chosen.loss}' does not fit '{chosen.network}'; wanted {fits}.")
     units = _units(facts)
     marks = fingerprint_of(facts)
     spacing = None if units == GREY else planned_spacing(facts, settings.plan, network.dimensions)
@@ -171,9 +175,7 @@ def make_plan(facts: Sequence[CaseFacts], settings: SegmentationSettings, name: 
     labels = 2 if settings.bone is None else 3
 
     def step_bytes(patch: Sequence[int], batch: int) -> float:
-        return training_bytes(
-            chosen.network, network_settings, channels=1, labels=labels, patch=patch, batch=batch
-        )
+        return training_bytes(chosen.network, network_settings, channels=1, labels=labels, patch=patch, batch=batch)
 
     divisor = network.divisor(network_settings)
     shapes = [_shape_at(case, spacing)[-network.dimensions :] for case in facts]
@@ -243,7 +245,9 @@ def _axis_spacing(spacings: NDArray[np.float64], axis: int) -> float:
 
 def _shape_at(case: CaseFacts, spacing: Sequence[float | None] | None) -> tuple[int, int, int]:
     """Shape (slices, rows, columns) of a case on the plan's grid."""
-    ratios = [1.0 if want is None else have / want for have, want in zip(case.spacing_mm, spacing or [None] * 3, strict=True)]
+    ratios = [
+        1.0 if want is None else have / want for have, want in zip(case.spacing_mm, spacing or [None] * 3, strict=True)
+    ]
     columns, rows, slices = (max(round(size * ratio), 1) for size, ratio in zip(case.shape_xyz, ratios, strict=True))
     return slices, rows, columns
 

@@ -18,10 +18,12 @@ THIRDS = (1.0, 1 / 2, 1 / 10)  # Afnouch 2023: 0.01, 0.005, 0.001, a third of th
 
 def optimiser_of(settings: TrainingSettings, weights: Iterable[nn.Parameter]) -> Optimizer:
     """The optimiser of the settings for these weights."""
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimiser == "sgd":
-        return SGD(weights, momentum=MOMENTUM, nesterov=True, **common)
-    return (AdamW if settings.optimiser == "adamw" else Adam)(weights, **common)
+        return SGD(weights, lr=rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay)
+    if settings.optimiser == "adam":
+        return Adam(weights, lr=rate, weight_decay=decay)
+    return AdamW(weights, lr=rate, weight_decay=decay)
 
 
 def schedule_of(settings: TrainingSettings, optimiser: Optimizer) -> LRScheduler:

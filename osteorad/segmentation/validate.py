@@ -1,6 +1,6 @@
-"""The inner validation part: which patients of the training part choose the best epoch, and how good a network is on them.
+"""The inner validation part: who of the training part chooses the best epoch, and how good a network is there.
 
-Held-out patients have no say. What is measured is cheap and at the spacing of the plan; masks are drawn and scored elsewhere.
+Held-out patients have no say. What is measured is cheap, on the plan's grid; masks are drawn and scored elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Stop = Callable[[], bool]
 
 
 def validation_patients(cases: Sequence[CaseFiles], share: float, name: str) -> frozenset[str]:
-    """Patients set apart to choose the epoch: this share of those with and of those without a lesion, by seed of `name`.
+    """Patients set apart to choose the epoch: this share of those with and of those without a lesion, drawn by `name`.
 
     At least one with a lesion, and at least one such patient is left to learn from; none where that cannot be.
     """
@@ -50,7 +50,7 @@ def validation_patients(cases: Sequence[CaseFiles], share: float, name: str) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """dice : mean over cases with a lesion. false_ml : mean volume drawn in cases without; None where there are none."""
+    """dice : mean over cases with a lesion. false_ml : mean volume drawn in cases without; None: no such case."""
 
     dice: float
     false_ml: float | None
@@ -81,14 +81,11 @@ def draw_lesions(module: nn.Module, array_zyx: FloatArray, plan: Plan, machine: 
     module.eval()
     try:
         if plan.dimensions == 2:
-            return np.concatenate([_slices(module, array_zyx[a : a + SLICES], plan, machine) for a in _starts(array_zyx)])
+            parts = [array_zyx[first : first + SLICES] for first in range(0, len(array_zyx), SLICES)]
+            return np.concatenate([_slices(module, part, plan, machine) for part in parts])
         return _tiled(module, array_zyx, plan, machine)
     finally:
         module.train(was_training)
-
-
-def _starts(array_zyx: FloatArray) -> range:
-    return range(0, array_zyx.shape[0], SLICES)
 
 
 def _slices(module: nn.Module, slices: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
