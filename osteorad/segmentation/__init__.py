@@ -1,0 +1,1 @@
+"""Networks that draw bone and lesions: plan, training, prediction, scores, export."""
