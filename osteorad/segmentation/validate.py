@@ -1,0 +1,130 @@
+"""The inner validation part: who of the training part chooses the best epoch, and how good a network is there.
+
+Held-out patients have no say. What is measured is cheap, on the plan's grid; masks are drawn and scored elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from osteorad.provenance import seed_from
+from osteorad.segmentation.cases import LESION, CaseFiles
+from osteorad.segmentation.heads import lesion_probability
+from osteorad.segmentation.numerics import Machine
+from osteorad.segmentation.plan import Plan
+from osteorad.segmentation.preprocess import FloatArray, TrainingCase
+
+log = logging.getLogger(__name__)
+
+SLICES = 8  # of a 2D network at a time
+TILE_STEP = 0.75  # of a 3D patch's edge
+Stop = Callable[[], bool]
+
+
+def validation_patients(cases: Sequence[CaseFiles], share: float, name: str) -> frozenset[str]:
+    """Patients set apart to choose the epoch: this share of those with and of those without a lesion, drawn by `name`.
+
+    At least one with a lesion, and at least one such patient is left to learn from; none where that cannot be.
+    """
+    diseased = sorted({case.patient for case in cases if case.has_lesion})
+    healthy = sorted({case.patient for case in cases} - set(diseased))
+    if share == 0:
+        return frozenset()
+    if len(diseased) < 2:
+        log.warning("%d training patients with a lesion: none is set apart, the last epoch is taken", len(diseased))
+        return frozenset()
+    rng = np.random.Generator(np.random.PCG64(seed_from(f"{name}/validation")))
+    some = min(max(round(share * len(diseased)), 1), len(diseased) - 1)
+    chosen = [diseased[at] for at in rng.permutation(len(diseased))[:some]]
+    chosen += [healthy[at] for at in rng.permutation(len(healthy))[: round(share * len(healthy))]]
+    return frozenset(chosen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """dice : mean over cases with a lesion. false_ml : mean volume drawn in cases without; None: no such case."""
+
+    dice: float
+    false_ml: float | None
+
+
+def validated(
+    module: nn.Module, cases: Sequence[TrainingCase], plan: Plan, machine: Machine, stop: Stop
+) -> Validation | None:
+    """How good the network is on these cases; None where it was asked to stop in between."""
+    dice: list[float] = []
+    false_ml: list[float] = []
+    for case in cases:
+        if stop():
+            return None
+        drawn = draw_lesions(module, case.array_zyx, plan, machine)
+        wanted = case.labels_zyx == LESION
+        if wanted.any():
+            dice.append(2.0 * np.count_nonzero(drawn & wanted) / (np.count_nonzero(drawn) + np.count_nonzero(wanted)))
+        else:
+            false_ml.append(np.count_nonzero(drawn) * case.grid.voxel_ml)
+    return Validation(dice=float(np.mean(dice)), false_ml=float(np.mean(false_ml)) if false_ml else None)
+
+
+@torch.no_grad()
+def draw_lesions(module: nn.Module, array_zyx: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
+    """Voxels whose probability of lesion is over one half: whole slices, or the mean over tiles of the patch's size."""
+    was_training = module.training
+    module.eval()
+    try:
+        if plan.dimensions == 2:
+            parts = [array_zyx[first : first + SLICES] for first in range(0, len(array_zyx), SLICES)]
+            return np.concatenate([_slices(module, part, plan, machine) for part in parts])
+        return _tiled(module, array_zyx, plan, machine)
+    finally:
+        module.train(was_training)
+
+
+def _slices(module: nn.Module, slices: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
+    rows, columns = slices.shape[1:]
+    whole = _padded(slices, (0, *plan.divisor), plan)
+    return _probability(module, whole[:, None], plan, machine)[:, :rows, :columns] > 0.5
+
+
+def _padded(array: FloatArray, divisors: Sequence[int], plan: Plan) -> FloatArray:
+    """The array grown at its far ends to multiples of the divisors, at least two of each; 0 leaves an axis alone."""
+    sizes = [max(-(-size // d), 2) * d if d else size for size, d in zip(array.shape, divisors, strict=True)]
+    return np.pad(array, [(0, w - h) for h, w in zip(array.shape, sizes, strict=True)], constant_values=plan.lowest)
+
+
+def _tiled(module: nn.Module, array_zyx: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
+    shape = array_zyx.shape
+    short = [max(edge - size, 0) for edge, size in zip(plan.patch, shape, strict=True)]
+    array = np.pad(array_zyx, [(0, grow) for grow in short], constant_values=plan.lowest)
+    total = np.zeros(array.shape, dtype=np.float32)
+    count = np.zeros(array.shape, dtype=np.uint8)
+    for window in _windows(array.shape, plan.patch):
+        total[window] += _probability(module, array[window][None, None], plan, machine)[0]
+        count[window] += 1
+    drawn: NDArray[np.bool_] = total > 0.5 * count
+    return drawn[tuple(slice(0, size) for size in shape)]
+
+
+def _windows(shape: Sequence[int], patch: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    starts = []
+    for size, edge in zip(shape, patch, strict=True):
+        count = int(np.ceil((size - edge) / (TILE_STEP * edge))) + 1
+        starts.append(np.rint(np.linspace(0, size - edge, count)).astype(int).tolist())
+    for corner in product(*starts):
+        yield tuple(slice(first, first + edge) for first, edge in zip(corner, patch, strict=True))
+
+
+def _probability(module: nn.Module, images: FloatArray, plan: Plan, machine: Machine) -> FloatArray:
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(machine.device)
+    with machine.autocast():
+        logits = module(tensor)
+    found: FloatArray = lesion_probability(logits, plan).cpu().numpy()
+    return found
