@@ -12,5 +12,8 @@ audit_job(
     selection=Path(snakemake.input.selection),
     lineage=Path(snakemake.input.lineage),
     params=snakemake.params.analysis,
+    fold_samples=[Path(p) for p in snakemake.input.fold_samples],
+    masks=[Path(p) for p in snakemake.input.fold_masks],
+    networks=[Path(p) for p in snakemake.input.fold_networks],
     out=Path(snakemake.output.audit),
 )

@@ -3,6 +3,9 @@
 For unit `patient`, one ROI instance stands for a patient: the one with the lowest number, of the session that the
 recipe asks for. The first session is the first with a usable image, drawn on or not: a later image never steps in
 silently. For unit `lesion` every instance is a sample, with its patient's outcome or its own.
+
+Where networks draw inside each fold (recipe: segmentation), there is no automatic mask yet: the masks that they learn
+from decide who is a sample, and the table holds their features only, as another set's (`<image>@<set>.<name>`).
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from osteorad.cohort.outcomes import STRUCTURE, lesion_outcome, outcome_of
 from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.schemas import QUARANTINE, SAMPLES
 from osteorad.cohort.timeline import Days, session_days
-from osteorad.errors import AnalysisRefused, SetAside
+from osteorad.errors import AnalysisRefused, ConfigError, SetAside
 from osteorad.files import json_text, table_from_rows
 from osteorad.provenance import sample_key
 
@@ -36,9 +39,10 @@ NO_CLINICAL = pa.table(
 class CohortTables:
     """What an analysis reads of its cohort.
 
-    features, reasons : contract 4. patients, series : schemas of those names. clinical : days since the index date.
-    inputs : name -> SHA-256 of the files, for lineage. lesions : schemas.LESIONS, where the cohort has such a table.
-    second : features from the recipe's second mask set. shuffled : those of its own set with shuffled voxels.
+    features, reasons : contract 4, of `reference_set`. patients, series : schemas of those names. clinical : days
+    since the index date. inputs : name -> SHA-256 of the files, for lineage. lesions : schemas.LESIONS, where the
+    cohort has such a table. second : features from the recipe's second mask set. shuffled : those of its own set with
+    shuffled voxels.
     """
 
     features: pa.Table
@@ -61,19 +65,29 @@ class SampleSet:
     flow: dict[str, Any]
 
 
+def reference_set(recipe: Recipe) -> str:
+    """The mask set that decides who is a sample: the recipe's own, or that from which its networks learn."""
+    return recipe.mask_set if recipe.segmentation is None else str(recipe.second_set)
+
+
 def make_samples(
     tables: CohortTables, *, cohort: str, analysis: str, recipe: Recipe, settings: Analysis, max_quarantined: float
 ) -> SampleSet:
     """Pair features with outcomes; count every stage.
 
     Raises AnalysisRefused where too many patients are quarantined or too few of a class are left, ConfigError where
-    the recipe asks for an image or outcome that the tables do not have.
+    the recipe asks for an image or outcome that the tables do not have, or for lesions of networks.
     """
+    if recipe.segmentation is not None and recipe.unit == "lesion":
+        raise ConfigError(
+            f"{analysis}: unit lesion needs masks that people drew: numbers of lesions that a network finds are not "
+            "those of readers. Wanted: unit: patient, with one region a patient, such as roi: bone."
+        )
     quarantined = _refuse_quarantined(tables.patients, max_quarantined)
     flow = Flow()
     patients = _patients(tables.patients, flow)
     within_cohort = len(flow.losses)
-    found = FeatureRows(tables.features, recipe, recipe.mask_set, tables.reasons)
+    found = FeatureRows(tables.features, recipe, reference_set(recipe), tables.reasons)
     days = session_days(tables.series, tables.clinical)
     sessions = sessions_of(tables.series, patients, recipe, settings.image_window_days, days, flow)
     candidates = instances_of(found, patients, sessions, recipe, flow)
@@ -209,7 +223,9 @@ def _table(
 ) -> pa.Table:
     """The samples table: keys, days and outcome, `clinical.<name>`, `lesion.<name>`, `<image>.<feature>`, and of the
     tables beside it (a second reader's set, shuffled voxels) `<image>@<name>.<feature>`; metadata of columns is kept.
+    Where networks draw, `found` itself is another set's.
     """
+    own = "" if recipe.segmentation is None else f"@{reference_set(recipe)}"
     order, clinical = sorted(outcomes), tables.clinical
     place = {patient: row for row, patient in enumerate(clinical["patient"].to_pylist())}
     clinical_rows = pa.array([place.get(patient) for patient, _, _ in order], pa.int64())
@@ -242,7 +258,7 @@ def _table(
     for image in recipe.images:
         rows = pa.array([found.rows[image][candidate] for candidate in order], pa.int64())
         for name in found.columns[image]:
-            fields.append(found.table.schema.field(name).with_name(f"{image}.{name}"))
+            fields.append(found.table.schema.field(name).with_name(f"{image}{own}.{name}"))
             columns.append(found.table[name].take(rows))
     for other, table in beside.items():
         for image in recipe.images if table is not None else ():

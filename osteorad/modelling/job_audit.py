@@ -5,7 +5,7 @@ A module of its own, so that a change elsewhere in the room does not run this jo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from osteorad.cohort.recipe import Recipe
 from osteorad.files import read_json, read_parquet, write_json
 from osteorad.modelling.auditing.certificate import audit_analysis
 from osteorad.modelling.auditing.tables import AuditTables
+from osteorad.modelling.fold_files import read_fold_masks, read_fold_samples
+from osteorad.modelling.learning.drawn import fold_tables
 
 
 def audit_job(
@@ -25,13 +27,19 @@ def audit_job(
     selection: Path,
     lineage: Path,
     params: Mapping[str, Any],
+    fold_samples: Sequence[Path] = (),
+    masks: Sequence[Path] = (),
+    networks: Sequence[Path] = (),
     out: Path,
 ) -> None:
-    """Audit an analysis and write the certificate."""
+    """Audit an analysis and write the certificate. fold_samples, masks, networks : as in `job_fit.fit_job`."""
     recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
+    base, parts = read_parquet(samples), read_parquet(splits)
     tables = AuditTables(
-        samples=read_parquet(samples),
-        splits=read_parquet(splits),
+        samples=base,
+        splits=parts,
+        folds=fold_tables(base, read_fold_samples(fold_samples), parts, recipe).folds,
+        masks=read_fold_masks(masks, networks),
         predictions=read_parquet(predictions),
         steps=read_parquet(steps),
         selection=read_parquet(selection),

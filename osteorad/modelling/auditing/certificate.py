@@ -13,10 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from osteorad.cohort.splits import AS_PUBLISHED, NESTED
 from osteorad.modelling.auditing.fits import check_noise_refit, check_training_rows
+from osteorad.modelling.auditing.networks import check_networks
 from osteorad.modelling.auditing.permuted import check_permuted
 from osteorad.modelling.auditing.proxies import check_proxies
 from osteorad.modelling.auditing.radscore import check_radscore
-from osteorad.modelling.auditing.roles import check_networks, check_patient_ids, check_roles
+from osteorad.modelling.auditing.roles import check_patient_ids, check_roles
 from osteorad.modelling.auditing.rules import check_choice, check_threshold
 from osteorad.modelling.auditing.tables import AuditTables, Finding
 from osteorad.modelling.auditing.values import check_days, check_duplicates, check_standardised

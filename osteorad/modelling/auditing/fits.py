@@ -22,6 +22,7 @@ from osteorad.modelling.auditing.tables import (
     step_rows,
 )
 from osteorad.modelling.learning.block import Trace
+from osteorad.modelling.learning.drawn import FoldTables
 from osteorad.modelling.learning.lineage import fold_name, upstream
 from osteorad.modelling.learning.nested import FoldFit, last_prefix
 from osteorad.modelling.learning.plans import Plan, block_of, fit_encoder, plans_of, with_radscore
@@ -48,12 +49,13 @@ def check_training_rows(tables: AuditTables) -> Finding:
     compared = 0
     scores = radscores(tables.predictions)
     for repeat, fold in folds_of(tables.splits, tables.procedure):
-        samples = with_radscore(tables.samples, scores.get((repeat, fold), {}))
+        own_rows = tables.of_fold(repeat, fold)
+        seen = replace(own_rows, samples=with_radscore(own_rows.samples, scores.get((repeat, fold), {})))
         for plan in _plans(tables):
             for inner_fold in (OUTER, *_inner_folds(tables, repeat, fold)):
                 where = (repeat, fold, inner_fold, plan.variables)
                 own = {key[-1]: row for key, row in stored.items() if key[:4] == where}
-                problems += _compare(where, own, _replay(replace(tables, samples=samples), plan, where, own))
+                problems += _compare(where, own, _replay(seen, plan, where, own))
                 compared += len(own)
     problems += _upstream_patients(tables)
     return finding(
@@ -65,7 +67,7 @@ def check_training_rows(tables: AuditTables) -> Finding:
 
 def _plans(tables: AuditTables) -> list[Plan]:
     """What the procedure fits side by side."""
-    plans = plans_of(tables.recipe, tables.samples)
+    plans = plans_of(tables.recipe, tables.by_fold.example)
     return plans if tables.procedure == NESTED else [plan for plan in plans if plan.variables in REPLAYED]
 
 
@@ -131,7 +133,8 @@ def check_noise_refit(tables: AuditTables) -> Finding:
     repeat, fold = drawn_fold(tables, "A3")
     problems: list[str] = []
     proof: list[str] = []
-    for again in _fitted_again(tables, _with_noise(tables, repeat, fold), repeat, fold):
+    own = tables.of_fold(repeat, fold)
+    for again in _fitted_again(own, _with_noise(own, repeat, fold), repeat, fold):
         problems += _differences(tables, again)
         proof.append(f"{again.plan.variables}: {again.chosen}, {len(again.chosen_model.features)} columns, unchanged")
     return finding(
@@ -152,7 +155,7 @@ def _fitted_again(tables: AuditTables, samples: pa.Table, repeat: int, fold: int
     """Every plan of the procedure in one fold."""
     splits = tables.splits.filter((pc.field("repeat") == repeat) & (pc.field("fold") == fold))
     if tables.procedure == NESTED:
-        return fit_folds(samples, splits, tables.recipe, analysis=tables.analysis)
+        return fit_folds(FoldTables(base=samples), splits, tables.recipe, analysis=tables.analysis)
     return published_fits(samples, splits, _plans(tables), recipe=tables.recipe, analysis=tables.analysis)
 
 

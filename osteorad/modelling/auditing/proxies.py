@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import stats
 
 from osteorad.modelling.auditing.tables import AuditTables, Finding, not_applicable, outer_records, prediction_rows
 from osteorad.modelling.learning.block import FloatArray
+from osteorad.modelling.learning.drawn import FoldKey
 from osteorad.modelling.statistics.metrics import auc
 
 LEAST_ROWS = 10  # of a site and of all others, or of days: fewer separate by chance
@@ -38,9 +39,12 @@ class Proxy:
 
 
 def check_proxies(tables: AuditTables) -> Finding:
-    """A9 (warns): a feature of a chosen model whose value names the site, or follows a day or the order of the rows."""
+    """A9 (warns): a feature of a chosen model whose value names the site, or follows a day or the order of the rows.
+
+    Where networks draw inside each fold, a column counts with its values in the fold where it tells most.
+    """
     used = _used_columns(tables)
-    proxies = [proxy for name, values in used.items() for proxy in _proxies(name, values, tables.samples)]
+    proxies = [p for name, each in used.items() for p in _strongest(name, each, tables.samples)]
     looked_at = f"{len(used)} columns that chosen models use, each against {_against(tables.samples)}"
     if not used:
         return not_applicable("Chosen models use no column of the samples table.", looked_at=looked_at)
@@ -58,23 +62,44 @@ def check_proxies(tables: AuditTables) -> Finding:
     )
 
 
-def _used_columns(tables: AuditTables) -> dict[str, FloatArray]:
-    """Columns of the samples that chosen models of any fold use, as numbers; levels of a text as 0 and 1."""
+def _used_columns(tables: AuditTables) -> dict[str, list[FloatArray]]:
+    """Columns of the samples that chosen models of any fold use, as numbers; levels of a text as 0 and 1.
+
+    A column has one array where all folds see one table, else one of each fold that uses it.
+    """
     records = outer_records(tables.steps)
-    names: set[str] = set()
+    folds: dict[str, set[FoldKey]] = {}
     for rows in prediction_rows(tables.predictions):
-        if rows.chosen and rows.variables not in BASELINES:
-            own = records.get((rows.repeat, rows.fold, rows.variables), {})
-            names |= set(own[(rows.model, None)]["record"]["features"]) if (rows.model, None) in own else set()
+        own = records.get((rows.repeat, rows.fold, rows.variables), {})
+        if rows.chosen and rows.variables not in BASELINES and (rows.model, None) in own:
+            for name in own[(rows.model, None)]["record"]["features"]:
+                folds.setdefault(name, set()).add((rows.repeat, rows.fold))
     found = {}
-    for name in sorted(names):
-        column, _, level = name.rpartition("=")
-        if name in tables.samples.column_names:
-            found[name] = tables.samples[name].to_numpy().astype(float)
-        elif column in tables.samples.column_names:
-            texts = tables.samples[column].to_pylist()
-            found[name] = np.array([np.nan if text is None else float(str(text) == level) for text in texts])
+    for name, keys in sorted(folds.items()):
+        seen = [tables.by_fold.of(*key) for key in sorted(keys)] if tables.folds else [tables.samples]
+        if values := [column for table in seen for column in _numbers(table, name)]:
+            found[name] = values
     return found
+
+
+def _numbers(samples: pa.Table, name: str) -> Iterator[FloatArray]:
+    """A column of a model as numbers; nothing where the samples do not have it."""
+    column, _, level = name.rpartition("=")
+    if name in samples.column_names:
+        yield samples[name].to_numpy().astype(float)
+    elif column in samples.column_names:
+        texts = samples[column].to_pylist()
+        yield np.array([np.nan if text is None else float(str(text) == level) for text in texts])
+
+
+def _strongest(name: str, each: Sequence[FloatArray], samples: pa.Table) -> Iterator[Proxy]:
+    """For everything that a column may stand for the fold in which it tells most."""
+    found: dict[str, Proxy] = {}
+    for values in each:
+        for proxy in _proxies(name, values, samples):
+            if proxy.of not in found or proxy.size > found[proxy.of].size:
+                found[proxy.of] = proxy
+    yield from found.values()
 
 
 def _against(samples: pa.Table) -> str:

@@ -55,7 +55,7 @@ def check_radscore(tables: AuditTables) -> Finding:
 
 def _other_arrays(tables: AuditTables, folds: list[tuple[int, int]]) -> Iterator[str]:
     """Combined models whose first step saw something else than covariates and stored inner scores."""
-    plan = next(plan for plan in plans_of(tables.recipe, tables.samples) if plan.variables == COMBINED)
+    plan = next(plan for plan in plans_of(tables.recipe, tables.by_fold.example) if plan.variables == COMBINED)
     first = {
         (row["repeat"], row["fold"]): row["fit_hash"]
         for row in step_rows(tables.steps)
@@ -63,7 +63,7 @@ def _other_arrays(tables: AuditTables, folds: list[tuple[int, int]]) -> Iterator
     }
     scores = radscores(tables.predictions)
     for repeat, fold in folds:
-        samples = with_radscore(tables.samples, scores.get((repeat, fold), {}))
+        samples = with_radscore(tables.by_fold.of(repeat, fold), scores.get((repeat, fold), {}))
         rows = training(samples, tables.splits, repeat=repeat, fold=fold, procedure=tables.procedure)
         if first.get((repeat, fold)) != block_of(fit_encoder(plan, rows), rows).trace().fit_hash:
             yield f"{fold_name(repeat, fold)}: the combined model was fitted on other Rad-scores than the inner ones"
@@ -71,10 +71,10 @@ def _other_arrays(tables: AuditTables, folds: list[tuple[int, int]]) -> Iterator
 
 def _not_out_of_fold(tables: AuditTables, chosen: list[PredictionRows]) -> Iterator[str]:
     """Stored scores of training rows that the inner folds do not give."""
-    plan = next(plan for plan in plans_of(tables.recipe, tables.samples) if plan.variables == RADIOMICS)
+    plan = next(plan for plan in plans_of(tables.recipe, tables.by_fold.example) if plan.variables == RADIOMICS)
     for rows in chosen:
         again = learn_fold(
-            tables.samples,
+            tables.by_fold.of(rows.repeat, rows.fold),
             tables.splits,
             replace(plan, models=(rows.model,)),
             recipe=tables.recipe,

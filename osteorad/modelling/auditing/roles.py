@@ -1,4 +1,4 @@
-"""Checks of who is where: A1 (parts of a fold), A8 (missing patient ids) and A13 (networks that saw a test patient)."""
+"""Checks of who is where: A1 (parts of a fold) and A8 (missing patient ids)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from osteorad.modelling.auditing.tables import (
     Finding,
     Parts,
     finding,
-    not_applicable,
     parts_of,
     prediction_rows,
 )
-from osteorad.modelling.learning.lineage import fold_name, upstream
+from osteorad.modelling.learning.lineage import fold_name
 
 # What stands in tables where an id is missing, in lower case.
 PLACEHOLDERS = frozenset(
@@ -110,32 +109,4 @@ def check_patient_ids(tables: AuditTables) -> Finding:
         problems,
         looked_at=f"patient ids of {tables.samples.num_rows} rows",
         clean=f"{len(patients)} different patient ids, none of them a placeholder.",
-    )
-
-
-# --- A13 -------------------------------------------------------------------------------------------------------------
-
-
-def check_networks(tables: AuditTables) -> Finding:
-    """A13: no network from which a test prediction was made (masks, features) was trained on its patient."""
-    graph = tables.lineage
-    networks = [node for node in graph["nodes"] if node["kind"] == "network"]
-    looked_at = f"{len(networks)} networks in the lineage; mask set '{tables.recipe.mask_set}'"
-    if not networks and tables.recipe.mask_set.startswith("auto"):
-        drawn = f"masks of '{tables.recipe.mask_set}' were drawn by a network, and the lineage names none"
-        return finding([drawn], looked_at=looked_at, clean="")
-    if not networks:
-        return not_applicable("Masks were drawn by people, and no feature was learned.", looked_at=looked_at)
-    patients = graph["patients"]
-    problems = []
-    for node in graph["nodes"]:
-        if node["kind"] != "predictions":
-            continue
-        tested = {patients[at] for at in node["patients"]}
-        for above in upstream(graph, node["id"]):
-            if above["kind"] == "network":
-                seen = {patients[at] for at in above["patients"]} & tested
-                problems += [f"{node['id']}: patient {patient} was seen by {above['id']}" for patient in sorted(seen)]
-    return finding(
-        problems, looked_at=looked_at, clean="No network saw a patient whose prediction was made with its help."
     )

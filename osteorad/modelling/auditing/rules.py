@@ -14,7 +14,7 @@ from osteorad.modelling.auditing.tables import (
     CLOSE,
     AuditTables,
     Finding,
-    FoldKey,
+    PlanKey,
     PredictionRows,
     finding,
     outer_records,
@@ -32,7 +32,7 @@ def check_choice(tables: AuditTables) -> Finding:
     """A6: the inner scores that stand in the predictions give the chosen model, and each model's setting."""
     inner = _inner_parts(tables.splits)
     records = outer_records(tables.steps)
-    groups: dict[FoldKey, list[PredictionRows]] = {}
+    groups: dict[PlanKey, list[PredictionRows]] = {}
     for rows in prediction_rows(tables.predictions):
         groups.setdefault((rows.repeat, rows.fold, rows.variables), []).append(rows)
     problems = [problem for key, models in groups.items() for problem in _choice_problems(key, models, inner, records)]
@@ -44,10 +44,10 @@ def check_choice(tables: AuditTables) -> Finding:
 
 
 def _choice_problems(
-    key: FoldKey,
+    key: PlanKey,
     models: list[PredictionRows],
     inner: dict[tuple[int, int], dict[int, set[str]]],
-    records: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]],
+    records: dict[PlanKey, dict[tuple[str, str | None], dict[str, Any]]],
 ) -> Iterator[str]:
     where = f"r{key[0]}f{key[1]} {key[2]}"
     picked = [rows.model for rows in models if rows.chosen]
@@ -148,7 +148,7 @@ def check_threshold(tables: AuditTables) -> Finding:
 
 
 def _rule_problems(
-    rows: PredictionRows, records: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]], recipe: Recipe
+    rows: PredictionRows, records: dict[PlanKey, dict[tuple[str, str | None], dict[str, Any]]], recipe: Recipe
 ) -> Iterator[str]:
     train = rows.of_part("train")
     outcome, score = rows.outcome[train], rows.score[train]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ import pyarrow.compute as pc
 from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.splits import NESTED, OUTER
 from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.learning.drawn import FoldKey, FoldMasks, FoldTables
+from osteorad.modelling.learning.lineage import fold_name
 from osteorad.modelling.learning.plans import RADIOMICS
 
 CLOSE = 1e-9  # numbers that went through a file and a second computation
-FoldKey = tuple[int, int, str]  # repeat, fold, variables
+PlanKey = tuple[int, int, str]  # repeat, fold, variables
 Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, inner) -> part -> sample -> patient
 
 
@@ -25,7 +27,8 @@ Parts = dict[tuple[int, int, int], dict[str, dict[str, str]]]  # (repeat, fold, 
 class AuditTables:
     """What a run left behind; the audit reads nothing else.
 
-    window_days : first and last day on which the image may lie, days since the index date; None: any.
+    window_days : first and last day on which the image may lie, days since the index date; None: any. folds, masks :
+    where networks draw inside each fold, the samples that it sees and who drew its masks.
     """
 
     samples: pa.Table
@@ -38,6 +41,17 @@ class AuditTables:
     analysis: str
     procedure: str = NESTED
     window_days: tuple[int, int] | None = None
+    folds: Mapping[FoldKey, pa.Table] = field(default_factory=dict)
+    masks: Sequence[FoldMasks] = ()
+
+    @property
+    def by_fold(self) -> FoldTables:
+        """Samples as each outer fold sees them."""
+        return FoldTables(base=self.samples, folds=self.folds)
+
+    def of_fold(self, repeat: int, fold: int) -> AuditTables:
+        """The same with the samples that one outer fold sees, for checks of that fold alone."""
+        return replace(self, samples=self.by_fold.of(repeat, fold), folds={})
 
     def of(self, procedure: str) -> AuditTables:
         """Only the rows and the graph of one procedure."""
@@ -150,9 +164,9 @@ def step_rows(steps: pa.Table) -> Iterator[dict[str, Any]]:
         yield {**row, "record": json.loads(row["record"])}
 
 
-def outer_records(steps: pa.Table) -> dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]]:
+def outer_records(steps: pa.Table) -> dict[PlanKey, dict[tuple[str, str | None], dict[str, Any]]]:
     """Rows of the steps table by outer fold; rules by (step, model), all else by (step, None)."""
-    found: dict[FoldKey, dict[tuple[str, str | None], dict[str, Any]]] = {}
+    found: dict[PlanKey, dict[tuple[str, str | None], dict[str, Any]]] = {}
     for row in step_rows(steps):
         if row["inner_fold"] == OUTER:
             key = (row["repeat"], row["fold"], row["variables"])
@@ -175,6 +189,15 @@ def feature_columns(tables: AuditTables) -> list[str]:
     """Columns of the samples that hold features of the recipe's images."""
     images = tuple(f"{image}." for image in tables.recipe.images)
     return [name for name in tables.samples.column_names if name.startswith(images)]
+
+
+def feature_tables(tables: AuditTables) -> list[tuple[str, AuditTables]]:
+    """Every table of features that something was learned from, with a name for evidence: of each fold where networks
+    draw inside it, else the one that all folds see, without a name.
+    """
+    if not tables.folds:
+        return [("", tables)]
+    return [(f"{fold_name(*key)}: ", tables.of_fold(*key)) for key in tables.folds]
 
 
 def matrix(samples: pa.Table, columns: Sequence[str]) -> FloatArray:

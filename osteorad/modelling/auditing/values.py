@@ -14,6 +14,7 @@ from osteorad.modelling.auditing.tables import (
     AuditTables,
     Finding,
     feature_columns,
+    feature_tables,
     finding,
     matrix,
     not_applicable,
@@ -26,6 +27,7 @@ LEAST_TELLING = 3  # columns whose values are nearly all different: fewer do not
 MOST_TELLING = 64  # as many are compared in all pairs, the others only where these are equal
 STANDARD = 0.02  # a mean this near to 0 and an SD this near to 1 count as standardised
 STANDARD_SHARE = 0.9
+STANDARDISED_ORDER = ("not applicable", "pass", "warn")
 LEAST_COLUMNS, LEAST_ROWS = 3, 10  # of a table that can be called standardised
 
 
@@ -36,26 +38,39 @@ def check_duplicates(tables: AuditTables) -> Finding:
     """A5: no two patients have the same features; one person under two names may stand in both parts of a fold.
 
     Values count as equal within EQUAL SD of their column; missing ones are passed over, but half have to be there.
+    Where networks draw inside each fold, every fold's features are looked at.
     """
-    names = feature_columns(tables)
-    X = matrix(tables.samples, names)
-    telling = _telling(X)
-    looked_at = f"{X.shape[0]} rows x {len(names)} features, all pairs of patients"
-    if len(telling) < LEAST_TELLING:
-        reason = f"Only {len(telling)} columns have values that tell patients apart; at least {LEAST_TELLING} needed."
+    every = feature_tables(tables)
+    names = feature_columns(every[0][1])
+    looked_at = f"{tables.samples.num_rows} rows x {len(names)} features, all pairs of patients"
+    looked_at += f", in {len(every)} folds" if tables.folds else ""
+    folds = [set(sides["test"]) for where, sides in parts_of(tables.splits).items() if where[2] == OUTER]
+    problems: list[str] = []
+    telling_columns = []
+    for where, own in every:
+        X = matrix(own.samples, names)
+        telling = _telling(X)
+        telling_columns.append(len(telling))
+        if len(telling) >= LEAST_TELLING:
+            problems += [f"{where}{problem}" for problem in _same_patients(own, X, telling, folds)]
+    if max(telling_columns) < LEAST_TELLING:
+        most = max(telling_columns)
+        reason = f"Only {most} columns have values that tell patients apart; at least {LEAST_TELLING} needed."
         return not_applicable(reason, looked_at=looked_at)
+    return finding(problems, looked_at=looked_at, clean="No two patients have the same features.")
+
+
+def _same_patients(tables: AuditTables, X: FloatArray, telling: list[int], folds: list[set[str]]) -> Iterator[str]:
+    """Pairs of patients with equal rows, and in how many folds they stand in different parts."""
     patients = tables.samples["patient"].to_pylist()
     samples = tables.samples["sample"].to_pylist()
-    folds = [set(sides["test"]) for where, sides in parts_of(tables.splits).items() if where[2] == OUTER]
-    problems = []
     for one, other in _equal_pairs(X, telling):
         if patients[one] != patients[other]:
             apart = sum((samples[one] in test) != (samples[other] in test) for test in folds)
-            problems.append(
-                f"patients {patients[one]} and {patients[other]} have the same {len(names)} features; "
+            yield (
+                f"patients {patients[one]} and {patients[other]} have the same {X.shape[1]} features; "
                 f"they are in different parts in {apart} of {len(folds)} folds"
             )
-    return finding(problems, looked_at=looked_at, clean="No two patients have the same features.")
 
 
 def _telling(X: FloatArray) -> list[int]:
@@ -99,17 +114,23 @@ def _same(row: FloatArray, rows: FloatArray, within: FloatArray) -> NDArray[np.b
 def check_standardised(tables: AuditTables) -> Finding:
     """A10 (warns): features that have mean 0 and SD 1 over all rows were scaled before the split.
 
-    Population and sample SD both count, and rounding to few digits does not hide it (STANDARD).
+    Population and sample SD both count, and rounding to few digits does not hide it (STANDARD). Where networks draw
+    inside each fold, the fold that looks most like it is told.
     """
+    found = [_standardised(own, where) for where, own in feature_tables(tables)]
+    return max(found, key=lambda one: STANDARDISED_ORDER.index(one.verdict))
+
+
+def _standardised(tables: AuditTables, where: str) -> Finding:
     X = matrix(tables.samples, feature_columns(tables))
     X = X[:, (~np.isnan(X)).sum(axis=0) >= LEAST_ROWS]
     spread = X.std(axis=0) if not np.isnan(X).any() else np.nanstd(X, axis=0)
     X, spread = X[:, spread > 0], spread[spread > 0]
-    looked_at = f"mean and SD of {X.shape[1]} features with spread over all {X.shape[0]} rows"
+    looked_at = f"{where}mean and SD of {X.shape[1]} features with spread over all {X.shape[0]} rows"
     if X.shape[1] < LEAST_COLUMNS:
         return not_applicable(f"Fewer than {LEAST_COLUMNS} features with values.", looked_at=looked_at)
     standard = (np.abs(np.nanmean(X, axis=0)) <= STANDARD) & (np.abs(spread - 1) <= STANDARD + 0.5 / len(X))
-    said = f"{int(standard.sum())} of {X.shape[1]} features have mean 0 and SD 1 over all rows"
+    said = f"{where}{int(standard.sum())} of {X.shape[1]} features have mean 0 and SD 1 over all rows"
     if standard.mean() < STANDARD_SHARE:
         return finding([], looked_at=looked_at, clean=f"{said}.", proof=[said])
     text = f"{said}: they were standardised with the test rows, which cannot be undone"

@@ -1,7 +1,8 @@
 """The frozen bundle: the procedure fitted once on all patients, as plain data that another cohort can be scored with.
 
 It holds what the steps learned, the model's parameters, calibration, threshold and ranges; never a training row. A
-model that needs its training rows (nearest neighbours, support vectors) is refused.
+model that needs its training rows (nearest neighbours, support vectors) is refused, and so is one whose features come
+from networks of each fold: it would need networks of its own.
 """
 
 from __future__ import annotations
@@ -22,13 +23,27 @@ from osteorad.modelling.learning.extractor import extractor_of
 from osteorad.modelling.learning.linear import linear_part
 from osteorad.modelling.learning.models import REGISTRY, model_from_plain
 from osteorad.modelling.learning.nested import FoldFit, learn_fold
-from osteorad.modelling.learning.plans import COMBINED, RADIOMICS, RADSCORE, Encoder, plans_of, with_radscore
+from osteorad.modelling.learning.plans import (
+    COMBINED,
+    RADIOMICS,
+    RADSCORE,
+    Encoder,
+    Plan,
+    clinical_plans,
+    plans_of,
+    with_radscore,
+)
 from osteorad.modelling.learning.steps import Chain, step_from_plain
 from osteorad.modelling.statistics.metrics import Platt
 from osteorad.provenance import digest
 
 FROZEN_PLANS = (RADIOMICS, "clinical", COMBINED)
 RANGE = (1.0, 99.0)  # percentiles of the training rows
+DRAWN_INSIDE = (
+    "The masks of this analysis are drawn by networks that are trained inside each fold. A frozen procedure would need "
+    "networks trained on all patients, which a bundle does not hold. For a bundle use masks that people drew "
+    "(recipe: segmentation: null, mask_set: manual)."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +59,22 @@ def freeze(samples: pa.Table, splits: pa.Table, recipe: Recipe, *, analysis: str
     """The bundle of an analysis as JSON-able data: the procedure once on all patients.
 
     samples : schemas.SAMPLES with features. splits : with rows of the procedure `frozen`, all patients in training.
-    State `refused` where the inner loop chose a model that keeps training rows.
+    State `refused` where the inner loop chose a model that keeps training rows, or networks draw inside each fold; the
+    clinical model is frozen all the same.
     """
     parts: dict[str, FoldFit] = {}
     with threadpool_limits(1):
-        for plan in plans_of(recipe, samples):
-            if plan.variables not in FROZEN_PLANS:
-                continue
+        for plan in _frozen_plans(recipe, samples):
             table = with_radscore(samples, parts[RADIOMICS].radscores()) if plan.variables == COMBINED else samples
             parts[plan.variables] = learn_fold(
                 table, splits, plan, recipe=recipe, analysis=analysis, repeat=0, fold=0, procedure=FROZEN
             )
-    chosen = parts[RADIOMICS].chosen
-    refused = REGISTRY[chosen].keeps_rows
+    why = DRAWN_INSIDE if recipe.segmentation is not None else _refusal(parts[RADIOMICS].chosen)
+    refused = bool(why)
     events = int(samples["outcome"].to_numpy().sum())
     return {
         "state": "refused" if refused else "frozen",
-        "why": _refusal(chosen) if refused else "",
+        "why": why,
         "analysis": analysis,
         "cohort": cohort,
         "recipe": recipe.name,
@@ -78,12 +92,22 @@ def freeze(samples: pa.Table, splits: pa.Table, recipe: Recipe, *, analysis: str
     }
 
 
+def _frozen_plans(recipe: Recipe, samples: pa.Table) -> list[Plan]:
+    """What a bundle holds; where networks draw inside each fold, only what needs no mask."""
+    if recipe.segmentation is None:
+        return [plan for plan in plans_of(recipe, samples) if plan.variables in FROZEN_PLANS]
+    return clinical_plans(recipe, samples) if "clinical" in recipe.baselines else []
+
+
 def recipe_hash(recipe: Recipe) -> str:
     """Hash of what a recipe asks of samples, features and models; how it is evaluated does not count."""
     return digest(recipe.model_dump(mode="json", exclude=set(JUDGED)), 32)
 
 
 def _refusal(model: str) -> str:
+    """Why a bundle with this model is refused; empty where it is not."""
+    if not REGISTRY[model].keeps_rows:
+        return ""
     keepers = ", ".join(name for name, kind in REGISTRY.items() if kind.keeps_rows)
     return (
         f"The model chosen on all patients, {model}, consists of its training rows, which may not leave. "

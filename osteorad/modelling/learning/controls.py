@@ -17,6 +17,7 @@ import pyarrow as pa
 from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.splits import folds_of, held_out, training
 from osteorad.modelling.learning.block import FloatArray, IntArray
+from osteorad.modelling.learning.drawn import FoldTables
 from osteorad.modelling.learning.models import REGISTRY, fit_model
 from osteorad.modelling.learning.nested import FoldFit, fit_fold
 from osteorad.modelling.learning.plans import RADIOMICS, Plan, block_of, fit_encoder
@@ -49,23 +50,25 @@ class ControlFit:
 
 
 def permuted_fits(
-    samples: pa.Table, splits: pa.Table, plan: Plan, *, recipe: Recipe, analysis: str
+    tables: FoldTables, splits: pa.Table, plan: Plan, *, recipe: Recipe, analysis: str
 ) -> list[ControlFit]:
     """The cheap procedure on permuted outcomes, permutations 0 to `controls.permutations`; empty where none are asked.
 
     Permutation p uses the folds of repeat (p - 1) mod repeats + 1, permutation 0 those of repeat 1. Steps that do not
-    look at the outcome are fitted once a fold.
+    look at the outcome are fitted once a fold. Each fold reads its own table.
     """
     count = recipe.controls.permutations
     if not count:
         return []
+    samples = tables.base
     outcomes = {number: permuted_outcome(samples, f"{analysis}/permuted/{number}") for number in range(1, count + 1)}
     outcomes[REAL] = dict(zip(samples["sample"].to_pylist(), samples["outcome"].to_pylist(), strict=True))
     repeats = max(repeat for repeat, _ in folds_of(splits))
     found = []
     for repeat, fold in folds_of(splits):
         mine = {p: outcomes[p] for p in sorted(outcomes) if (max(p, 1) - 1) % repeats + 1 == repeat}
-        found += list(_fold(samples, splits, plan, mine, repeat=repeat, fold=fold, recipe=recipe, analysis=analysis))
+        own = tables.of(repeat, fold)
+        found += list(_fold(own, splits, plan, mine, repeat=repeat, fold=fold, recipe=recipe, analysis=analysis))
     return sorted(found, key=lambda fit: (fit.repeat, fit.fold))
 
 

@@ -60,7 +60,7 @@ def plans_of(recipe: Recipe, samples: pa.Table) -> list[Plan]:
         grids=recipe.grids,
     )
     makers = {
-        "clinical": lambda: _clinical(recipe, samples, "clinical", ()),
+        "clinical": lambda: clinical_plans(recipe, samples),
         COMBINED: lambda: _clinical(recipe, samples, COMBINED, (RADSCORE,)),
         "metabolic": lambda: _plain("metabolic", _matching(recipe.metabolic, features)),
         "volume": lambda: _plain("volume", _matching([f"{recipe.images[0]}.{VOLUME}"], features)),
@@ -70,6 +70,11 @@ def plans_of(recipe: Recipe, samples: pa.Table) -> list[Plan]:
         ],
     }
     return [radiomics, *(plan for name, make in makers.items() if name in recipe.baselines for plan in make())]
+
+
+def clinical_plans(recipe: Recipe, samples: pa.Table) -> list[Plan]:
+    """The clinical model alone, which reads no feature; nothing where the samples hold no covariate of the recipe."""
+    return _clinical(recipe, samples, "clinical", ())
 
 
 def _second(recipe: Recipe, features: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from osteorad.cohort.recipe import Controls
 from osteorad.cohort.splits import make_splits
 from osteorad.modelling.learning.controls import REAL, permuted_fits, permuted_outcome
+from osteorad.modelling.learning.drawn import FoldTables
 from osteorad.modelling.learning.plans import plans_of
 from osteorad.modelling.learning.run import fit_analysis
 from osteorad.modelling.statistics.metrics import auc
@@ -20,7 +21,7 @@ from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_
 def fits_of(samples, recipe):
     splits = make_splits(samples, recipe.splits, analysis=ANALYSIS, cohort=COHORT)
     plan = plans_of(recipe, samples)[0]
-    return splits, permuted_fits(samples, splits, plan, recipe=recipe, analysis=ANALYSIS)
+    return splits, permuted_fits(FoldTables(base=samples), splits, plan, recipe=recipe, analysis=ANALYSIS)
 
 
 @pytest.mark.parametrize("lesions", [1, 3])
