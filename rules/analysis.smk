@@ -62,6 +62,9 @@ rule fit_models:
     input:
         samples=f"{ANALYSIS}/samples.parquet",
         splits=f"{ANALYSIS}/splits.parquet",
+        fold_samples=lambda wc: NETS.fold_samples(wc.analysis),
+        fold_masks=lambda wc: NETS.fold_masks(wc.analysis),
+        fold_networks=lambda wc: NETS.fold_networks(wc.analysis),
         key=key_of("fit_models", "{analysis}"),
     output:
         predictions=f"{ANALYSIS}/predictions.parquet",
@@ -119,6 +122,9 @@ rule audit_analysis:
         steps=f"{ANALYSIS}/steps.parquet",
         selection=f"{ANALYSIS}/selection.parquet",
         lineage=f"{ANALYSIS}/lineage.json",
+        fold_samples=lambda wc: NETS.fold_samples(wc.analysis),
+        fold_masks=lambda wc: NETS.fold_masks(wc.analysis),
+        fold_networks=lambda wc: NETS.fold_networks(wc.analysis),
         key=key_of("audit_analysis", "{analysis}"),
     output:
         audit=f"{ANALYSIS}/audit.json",

@@ -93,6 +93,59 @@ rule predict_masks:
         "../scripts/predict_masks.py"
 
 
+# features follow the masks that the fold's networks drew: an outcome analysis on automatic masks
+rule extract_fold_features:
+    input:
+        masks=lambda wc: NETS.masks(wc.analysis, wc.repeat, wc.fold, wc.network),
+        images=lambda wc: NETS.manifests(wc.analysis, "images", PATIENTS),
+        grids=lambda wc: NETS.grids(wc.analysis, PATIENTS),
+        key=key_of("extract_fold_features", "{analysis}"),
+    output:
+        table=f"{FOLD}/features/{{network}}/features.parquet",
+        reasons=f"{FOLD}/features/{{network}}/reasons.parquet",
+    log:
+        "logs/extract_fold_features/{analysis}/{network}/r{repeat}f{fold}.log",
+    benchmark:
+        "benchmarks/extract_fold_features/{analysis}/{network}/r{repeat}f{fold}.tsv"
+    wildcard_constraints:
+        analysis=AUTOMATIC,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+    params:
+        analysis=lambda wc: PLAN.analysis_params(wc.analysis),
+    script:
+        "../scripts/extract_fold_features.py"
+
+
+rule make_fold_samples:
+    input:
+        samples=f"{ANALYSIS}/samples.parquet",
+        features=lambda wc: NETS.fold_features(wc.analysis, wc.repeat, wc.fold),
+        key=key_of("make_fold_samples", "{analysis}"),
+    output:
+        samples=f"{FOLD}/samples.parquet",
+    log:
+        "logs/make_fold_samples/{analysis}/r{repeat}f{fold}.log",
+    benchmark:
+        "benchmarks/make_fold_samples/{analysis}/r{repeat}f{fold}.tsv"
+    wildcard_constraints:
+        analysis=AUTOMATIC,
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=20,
+    params:
+        analysis=lambda wc: PLAN.analysis_params(wc.analysis),
+    script:
+        "../scripts/make_fold_samples.py"
+
+
 rule score_masks:
     input:
         masks=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),

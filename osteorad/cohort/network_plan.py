@@ -110,10 +110,15 @@ class NetworkPlan:
             return []
         return [f"{FOLD.format(analysis=analysis, repeat=r, fold=f)}/samples.parquet" for r, f in self.folds(analysis)]
 
-    def fold_features(self, analysis: str, repeat: int | str, fold: int | str, name: str) -> str:
-        """A table of features of the masks that the analysis' network drew in a fold."""
+    def fold_features(self, analysis: str, repeat: int | str, fold: int | str) -> str:
+        """Features of the masks that the analysis' network drew in a fold."""
         network = self.compared(analysis)[0]
-        return f"{FOLD.format(analysis=analysis, repeat=repeat, fold=fold)}/features/{network}/{name}"
+        return f"{FOLD.format(analysis=analysis, repeat=repeat, fold=fold)}/features/{network}/features.parquet"
+
+    def grids(self, analysis: str, patients: Mapping[str, Sequence[str]]) -> list[str]:
+        """Grid manifests that the analysis' images need, of all patients of the cohort."""
+        cohort, preset = self.config.analyses[analysis].cohort, self.plan.recipes[analysis].preset
+        return [path for patient in patients[cohort] for path in self.plan.grids(cohort, preset, patient)]
 
     def manifests(self, analysis: str, kind: str, patients: Mapping[str, Sequence[str]]) -> list[str]:
         """Manifests of all patients of the cohort; kind images, dicom, or masks (of the set that networks learn)."""

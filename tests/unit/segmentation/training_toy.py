@@ -1,4 +1,4 @@
-"""A cohort of tiny images with bright lesions, as files: manifests, NIfTI, samples and splits, for tests of training."""
+"""A cohort of tiny images with bright lesions, as files (manifests, NIfTI, samples, splits), for tests of training."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def write_session(
                 "path": path,
                 "sha256": sha256_file(mask_folder / path),
                 "voxels": int(mask.sum()),
-            }  # fmt: skip
+            }
         )
     write_json(mask_folder / "masks.json", {"cohort": "c", "patient": patient, "set": "manual", "masks": entries})
 
