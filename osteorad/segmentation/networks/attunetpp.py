@@ -125,7 +125,8 @@ class AttUnetPlusPlus(nn.Module):
 
     channels : of the images. heads : output channels of each decoder; (labels,) is AttUNet++, (1, 1) is the hybrid with
     lesion first and bone second. features : maps of each row, the finest first.
-    upsampling : "bilinear" as published; "transposed" learns it, where a device lacks a deterministic gradient.
+    upsampling : "bilinear" as published, of which torch takes a slow version on a GPU in deterministic mode;
+        "transposed" learns it.
     """
 
     def __init__(

@@ -47,6 +47,7 @@ def test_network_has_exactly_the_published_number_of_parameters(name, channels, 
 
 def test_single_decoder_has_the_published_number_but_for_heads_that_nobody_used():
     # The authors' class counts 10,069,410 with one channel out; three of its four heads (32 weights, 1 bias) are dead.
+    # Here it has two labels, so the living head counts twice.
     with torch.device("meta"):
         network = build("attunetpp2d", channels=1, labels=2)
     assert parameters(network) == 10_069_410 - 3 * 33 + 33
