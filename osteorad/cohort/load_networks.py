@@ -9,7 +9,7 @@ from osteorad.cohort.load_analyses import IMAGE_NEEDS
 from osteorad.cohort.load_checks import Checks
 from osteorad.cohort.located import Located
 from osteorad.cohort.recipe import Recipe
-from osteorad.cohort.segmentation import AUTOMATIC, NETWORKS, SegmentationRecipe, SegmentationSettings
+from osteorad.cohort.segmentation import AUTOMATIC, NETWORK_SETTINGS, NETWORKS, SegmentationRecipe, SegmentationSettings
 from osteorad.errors import unknown_name
 
 TWO_DECODERS = ("hybrid_attunetpp",)
@@ -69,6 +69,10 @@ class NetworkChecks(Checks):
         for name, network in settings.networks.items():
             if network.network not in NETWORKS:
                 yield unknown_name("network", network.network, NETWORKS, located.where(*base, name, "network"))
+            for key in network.settings if network.network in NETWORKS else ():
+                if key not in NETWORK_SETTINGS[network.network]:
+                    place = located.where(*base, name, "settings", key)
+                    yield unknown_name("setting", key, NETWORK_SETTINGS[network.network], place)
             two = network.network in TWO_DECODERS
             if two and settings.bone is None:
                 place = located.where(*base, name, "network")

@@ -29,16 +29,17 @@ class _OverriddenRecipe(Located):
     overrides: Mapping[str, Any]
 
     def where(self, *keys: str) -> str:
-        names = [key for key in self._named(keys) if key != "settings"]
+        names = self._named(keys)
         for depth in range(len(names), 0, -1):
             if ".".join(names[:depth]) in self.overrides:
                 return _override_place(self.config, self.analysis, ".".join(names))
         return Located.where(self, *keys)
 
     def _named(self, keys: tuple[str, ...]) -> list[str]:
-        """Keys with a step's name in place of its number."""
+        """Keys as overrides write them: a step's name in place of its number, and its settings right below."""
         if len(keys) > 1 and keys[0] == "steps" and keys[1].isdigit():
-            return ["steps", str(self.value["steps"][int(keys[1])].get("step")), *keys[2:]]
+            step = str(self.value["steps"][int(keys[1])].get("step"))
+            return ["steps", step, *(key for key in keys[2:] if key != "settings")]
         return list(keys)
 
 

@@ -159,6 +159,9 @@ EVALUATED = ("bootstrap", "comparisons", "decision_thresholds", "subgroup_minimu
 JUDGED = ("splits", "controls", "published", "baselines", *TOLD, *EVALUATED)
 
 
+NETWORKS_OF = ["segmentation", "networks"]
+
+
 def flat_overrides(overrides: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Overrides under dotted keys, so that `splits: {repeats: 2}` and `splits.repeats: 2` are one."""
     flat: dict[str, Any] = {}
@@ -184,6 +187,8 @@ def apply_overrides(recipe: dict[str, Any], overrides: dict[str, Any]) -> dict[s
             node = node[part]
         node = _inside(node)
         valid = MODELS if path == ["grids"] else node
+        if path[:2] == NETWORKS_OF and path[3:] == ["settings"]:
+            valid = [*node, last]  # a constructor's own names, checked with the network that they belong to
         if last not in valid:
             raise KeyError(last, sorted(valid))
         node[last] = value

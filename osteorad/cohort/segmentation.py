@@ -12,15 +12,18 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from osteorad.cohort.settings import Name, Settings
 
-NETWORKS = (
-    "unet2d_tiny",
-    "unet2d_basic",
-    "attunet2d",
-    "unetpp2d",
-    "hybrid_attunetpp",
-    "dynunet3d_small",
-    "dynunet3d",
-)
+# Network -> names of the settings of its constructor.
+NETWORK_SETTINGS: dict[str, tuple[str, ...]] = {
+    "unet2d_tiny": ("features", "dropout"),
+    "unet2d_basic": ("features", "dropout"),
+    "attunet2d": ("features", "dropout"),
+    "unetpp2d": ("features", "dropout"),
+    "attunetpp2d": ("features", "upsampling"),
+    "hybrid_attunetpp": ("features", "upsampling"),
+    "dynunet3d_small": ("features", "dropout"),
+    "dynunet3d": ("features", "dropout"),
+}
+NETWORKS = tuple(NETWORK_SETTINGS)
 AUTOMATIC = "auto-"  # start of the name of a mask set that a network drew
 
 

@@ -142,13 +142,18 @@ def test_one_mistake_one_message(tmp_path, clone, old, new, message):
         (
             {"segmentation.networks.unet.network": "unet2d_tini"},
             "config.yaml:11 analyses.drawn.overrides.segmentation.networks.unet.network: unknown network "
-            "'unet2d_tini'. Did you mean 'unet2d_tiny'? Valid: attunet2d, dynunet3d, dynunet3d_small, "
-            "hybrid_attunetpp, unet2d_basic, unet2d_tiny, unetpp2d.",
+            "'unet2d_tini'. Did you mean 'unet2d_tiny'? Valid: attunet2d, attunetpp2d, dynunet3d, "
+            "dynunet3d_small, hybrid_attunetpp, unet2d_basic, unet2d_tiny, unetpp2d.",
         ),
         (
             {"segmentation.networks.hybrid.loss": "dice-ce"},
             "config.yaml:11 analyses.drawn.overrides.segmentation.networks.hybrid.loss: not for 'hybrid_attunetpp'. "
             "Wanted: bce-dual.",
+        ),
+        (
+            {"segmentation.networks.unet.settings.featurs": [8]},
+            "config.yaml:11 analyses.drawn.overrides.segmentation.networks.unet.settings.featurs: unknown setting "
+            "'featurs'. Did you mean 'features'? Valid: dropout, features.",
         ),
         (
             {"segmentation.networks.sequential.gate": "unett"},
@@ -168,7 +173,8 @@ def test_one_mistake_one_message(tmp_path, clone, old, new, message):
         (
             {"segmentation.networks": {}},
             "config.yaml:11 analyses.drawn.overrides.segmentation.networks: no network is named. Wanted: at least one "
-            "of unet2d_tiny, unet2d_basic, attunet2d, unetpp2d, hybrid_attunetpp, dynunet3d_small, dynunet3d.",
+            "of unet2d_tiny, unet2d_basic, attunet2d, unetpp2d, attunetpp2d, hybrid_attunetpp, dynunet3d_small, "
+            "dynunet3d.",
         ),
     ],
 )
