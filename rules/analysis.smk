@@ -1,4 +1,16 @@
 # From features and clinical table to an audited report.
+FOLD = f"{ANALYSIS}/folds/r{{repeat}}f{{fold}}"
+
+
+def of_analysis(pattern):
+    """An input function: the pattern, below the cohort, for every patient of the wildcard's analysis."""
+
+    def paths(wildcards):
+        cohort = PLAN.config.analyses[wildcards.analysis].cohort
+        base = f"results/cohorts/{cohort}"
+        return [f"{base}/{pattern.format(patient=p)}" for p in PATIENTS[cohort]]
+
+    return paths
 
 
 rule make_samples:
@@ -54,10 +66,72 @@ rule make_splits:
         "../scripts/make_splits.py"
 
 
+# Analyses on automatic masks: what the networks of an outer fold drew, measured, and the samples of that fold. Networks
+# and masks themselves: rules/segmentation.smk.
+
+
+rule extract_fold_features:
+    input:
+        masks=f"{FOLD}/masks/{{network}}/masks.json",
+        images=of_analysis("images/{patient}/images.json"),
+        grids=lambda wc: PLAN.fold_grids(wc.analysis, PATIENTS),
+        key=key_of("extract_fold_features", "{analysis}"),
+    output:
+        table=f"{FOLD}/features/{{network}}/features.parquet",
+        reasons=f"{FOLD}/features/{{network}}/reasons.parquet",
+    log:
+        "logs/extract_fold_features/{analysis}/r{repeat}f{fold}/{network}.log",
+    benchmark:
+        "benchmarks/extract_fold_features/{analysis}/r{repeat}f{fold}/{network}.tsv"
+    wildcard_constraints:
+        repeat="[0-9]+",
+        fold="[0-9]+",
+        network="[a-z0-9][a-z0-9-]*",
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        analysis=lambda wc: PLAN.analysis_params(wc.analysis),
+    script:
+        "../scripts/extract_fold_features.py"
+
+
+rule make_fold_samples:
+    input:
+        samples=f"{ANALYSIS}/samples.parquet",
+        features=lambda wc: PLAN.fold_features(wc.analysis, wc.repeat, wc.fold),
+        key=key_of("make_fold_samples", "{analysis}"),
+    output:
+        samples=f"{FOLD}/samples.parquet",
+    log:
+        "logs/make_fold_samples/{analysis}/r{repeat}f{fold}.log",
+    benchmark:
+        "benchmarks/make_fold_samples/{analysis}/r{repeat}f{fold}.tsv"
+    wildcard_constraints:
+        repeat="[0-9]+",
+        fold="[0-9]+",
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        analysis=lambda wc: PLAN.analysis_params(wc.analysis),
+    script:
+        "../scripts/make_fold_samples.py"
+
+
 rule fit_models:
     input:
         samples=f"{ANALYSIS}/samples.parquet",
         splits=f"{ANALYSIS}/splits.parquet",
+        fold_samples=lambda wc: PLAN.fold_samples(wc.analysis),
+        fold_masks=lambda wc: PLAN.fold_masks(wc.analysis),
+        fold_networks=lambda wc: PLAN.fold_networks(wc.analysis),
         key=key_of("fit_models", "{analysis}"),
     output:
         predictions=f"{ANALYSIS}/predictions.parquet",
@@ -115,6 +189,9 @@ rule audit_analysis:
         steps=f"{ANALYSIS}/steps.parquet",
         selection=f"{ANALYSIS}/selection.parquet",
         lineage=f"{ANALYSIS}/lineage.json",
+        fold_samples=lambda wc: PLAN.fold_samples(wc.analysis),
+        fold_masks=lambda wc: PLAN.fold_masks(wc.analysis),
+        fold_networks=lambda wc: PLAN.fold_networks(wc.analysis),
         key=key_of("audit_analysis", "{analysis}"),
     output:
         audit=f"{ANALYSIS}/audit.json",
@@ -139,6 +216,7 @@ rule evaluate_analysis:
         predictions=f"{ANALYSIS}/predictions.parquet",
         selection=f"{ANALYSIS}/selection.parquet",
         samples=f"{ANALYSIS}/samples.parquet",
+        fold_samples=lambda wc: PLAN.fold_samples(wc.analysis),
         key=key_of("evaluate_analysis", "{analysis}"),
     output:
         evaluation=f"{ANALYSIS}/evaluation.json",
