@@ -1,4 +1,4 @@
-"""What is told of masks that networks drew inside each fold: how often nothing was found, how they agree with people."""
+"""What is told of masks that networks drew inside each fold: what was not found, how they agree with people's."""
 
 from __future__ import annotations
 
