@@ -9,5 +9,6 @@ evaluate_job(
     selection=Path(snakemake.input.selection),
     samples=Path(snakemake.input.samples),
     params=snakemake.params.analysis,
+    fold_samples=[Path(p) for p in snakemake.input.fold_samples],
     out=Path(snakemake.output.evaluation),
 )

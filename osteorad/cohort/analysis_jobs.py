@@ -9,7 +9,7 @@ from typing import Any
 from osteorad.cohort.config import Analysis
 from osteorad.cohort.recipe import Recipe
 from osteorad.cohort.samples import NO_CLINICAL, CohortTables, make_samples
-from osteorad.cohort.splits import analysis_splits
+from osteorad.cohort.splits import analysis_splits, refuse_fewer_folds
 from osteorad.files import read_parquet, write_json, write_parquet
 from osteorad.provenance import sha256_file
 
@@ -58,4 +58,7 @@ def splits_job(*, samples: Path, params: Mapping[str, Any], out: Path) -> None:
     recipe, settings = Recipe.model_validate(params["recipe"]), Analysis.model_validate(params["settings"])
     published = recipe.published if params["as_published"] else None
     names = {"analysis": params["name"], "cohort": settings.cohort}
-    write_parquet(out, analysis_splits(read_parquet(samples), recipe.splits, **names, published=published))
+    splits = analysis_splits(read_parquet(samples), recipe.splits, **names, published=published)
+    if recipe.segmentation is not None:
+        refuse_fewer_folds(splits, recipe.splits, params["name"])
+    write_parquet(out, splits)

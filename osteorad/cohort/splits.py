@@ -27,6 +27,7 @@ from osteorad.cohort.divisions import (
 from osteorad.cohort.recipe import Published, Splits
 from osteorad.cohort.schemas import SPLITS
 from osteorad.cohort.segmentation import CaseSplits
+from osteorad.errors import AnalysisRefused
 
 OUTER = -1
 NESTED, AS_PUBLISHED, FROZEN = "nested", "as-published", "frozen"
@@ -172,6 +173,23 @@ def frozen_splits(samples: pa.Table, settings: Splits, *, analysis: str, cohort:
     table.add_outer(division)
     table.add_inner(division, settings.inner_folds)
     return table.finished()
+
+
+def refuse_fewer_folds(splits: pa.Table, settings: Splits, analysis: str) -> None:
+    """AnalysisRefused where patients do not suffice for the folds asked: networks are planned one a fold beforehand."""
+    outer = folds_of(splits)
+    inner = min(len(inner_folds_of(splits, repeat=repeat, fold=fold)) for repeat, fold in outer)
+    if len(outer) < settings.repeats * settings.folds:
+        possible = len(outer) // settings.repeats
+        raise AnalysisRefused(
+            f"{analysis}: {settings.folds} folds are asked, and the patients suffice for {possible}. Networks are "
+            f"planned for each fold before patients are counted. Wanted: splits.folds: {possible}."
+        )
+    if inner < settings.inner_folds:
+        raise AnalysisRefused(
+            f"{analysis}: {settings.inner_folds} inner folds are asked, and the patients suffice for {inner}. "
+            f"Wanted: splits.inner_folds: {inner}."
+        )
 
 
 def case_splits(samples: pa.Table, settings: CaseSplits, *, analysis: str, cohort: str) -> pa.Table:

@@ -109,7 +109,7 @@ def analysis_report(
         data_sections.clinical_section(evaluation, nomogram, why),
         controls_section(evaluation),
         parts.audit_section(audit, lineage),
-        parts.methods_section(analysis, recipe, evaluation, flow, versions),
+        parts.methods_section(analysis, recipe, evaluation, flow, versions, lineage),
         parts.settings_section(recipe, written, overrides),
         provenance_section(versions, hashes, _citations(analysis, recipe)),
     ]

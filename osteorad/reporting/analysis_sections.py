@@ -176,9 +176,12 @@ def audit_section(audit: Facts, lineage: Facts) -> doc.Section:
     return doc.section("audit", "Audit", sentence, parts, numbers=numbers)
 
 
-def methods_section(analysis: Facts, recipe: Facts, evaluation: Facts, flow: Facts, versions: Facts) -> doc.Section:
+def methods_section(
+    analysis: Facts, recipe: Facts, evaluation: Facts, flow: Facts, versions: Facts, lineage: Facts
+) -> doc.Section:
     """Methods in words, from the settings."""
-    texts = sentences.methods_texts(analysis, recipe, evaluation, flow, versions)
+    networks = sum(node["kind"] == "network" for node in lineage.get("nodes", ()))
+    texts = sentences.methods_texts(analysis, recipe, evaluation, flow, versions, networks=networks)
     primary = evaluation["primary"]
     numbers = {
         "recipe": recipe,
@@ -196,6 +199,8 @@ def methods_section(analysis: Facts, recipe: Facts, evaluation: Facts, flow: Fac
         "estimand": primary["estimand"],
         "method": primary["method"],
     }
+    if evaluation.get("automatic"):
+        numbers |= {"automatic": evaluation["automatic"], "networks": networks}
     sentence = f"Written from the settings of this run, in {plural(len(texts), 'paragraph')}."
     numbers["paragraphs"] = len(texts)
     return doc.section("methods", "Methods", sentence, [doc.paragraphs(texts)], numbers=numbers)

@@ -65,6 +65,7 @@ def oracle_sentence(truth: Facts, evaluation: Facts) -> str:
 
 # --- methods ----------------------------------------------------------------------------------------------------------
 
+TWO_READERS = "two readers' contours"
 CHOICE_WORDS = {"min": "with the least error", "1se": "one standard error above the least"}
 SCHEMES = {
     "FCQ": "F over mean absolute correlation",
@@ -88,7 +89,7 @@ STEP_WORDS: dict[str, Callable[[Facts], str]] = {
     "impute": lambda s: f"missing values imputed ({s['method']})",
     "variance": lambda s: "features without variance and duplicates dropped",
     "icc": lambda s: (
-        f"features kept whose ICC({s['form']}) between two readers' contours is above {s['least']} "
+        f"features kept whose ICC({s['form']}) between {TWO_READERS} is above {s['least']} "
         f"({'lower bound' if s['bound'] == 'lower' else 'estimate'})"
     ),
     "combat": lambda s: "sites harmonised by ComBat" + (f" to site {s['reference']}" if s["reference"] else ""),
@@ -126,15 +127,24 @@ MODEL_WORDS = {
 }
 
 
-def step_words(step: Facts) -> str:
-    """One step of a recipe in words, with the settings that it leaves at their defaults."""
-    return STEP_WORDS[step["step"]](Step.model_validate(step).typed().model_dump(mode="json"))
+def step_words(step: Facts, *, automatic: bool = False) -> str:
+    """One step of a recipe in words, with the settings that it leaves at their defaults.
+
+    automatic : the masks are those of networks, so that the step icc holds them against people's.
+    """
+    words = STEP_WORDS[step["step"]](Step.model_validate(step).typed().model_dump(mode="json"))
+    return (
+        words.replace("between two readers' contours", "between automatic and drawn contours") if automatic else words
+    )
 
 
-def methods_texts(analysis: Facts, recipe: Facts, evaluation: Facts, flow: Facts, versions: Facts) -> list[str]:
-    """Methods, as a paper would print them, from the settings that were used."""
+def methods_texts(
+    analysis: Facts, recipe: Facts, evaluation: Facts, flow: Facts, versions: Facts, *, networks: int = 0
+) -> list[str]:
+    """Methods, as a paper would print them, from the settings that were used. networks : of all folds, that drew."""
     return [
         _data_text(analysis, recipe, flow),
+        *automatic_texts(evaluation, networks),
         _feature_text(recipe, versions),
         _model_text(recipe, evaluation),
         _evaluation_text(recipe, evaluation),
@@ -158,6 +168,32 @@ def _data_text(analysis: Facts, recipe: Facts, flow: Facts) -> str:
     )
 
 
+def automatic_texts(evaluation: Facts, networks: int) -> list[str]:
+    """Who drew the masks, where networks did inside each fold, and how their features agree with people's."""
+    told = evaluation.get("automatic")
+    if not told:
+        return []
+    words = (
+        f"Masks were drawn by the network {told['network']}, trained anew inside each of "
+        f"{plural(told['folds'], 'outer training part')} on masks of the set {told['reference']} "
+        f"({plural(networks, 'network')} in all): a training patient's mask is that of the network which had skipped "
+        "this patient, a test patient's the mean of all networks of the fold. Who is a sample was decided from the set "
+        f"{told['reference']}. "
+    )
+    words += (
+        f"Of {plural(told['regions'], 'region')} over all folds {count(told['undrawn'])} had no automatic feature and "
+        "were filled like other missing values."
+    )
+    if told["icc"]:
+        kept, compared = told["icc"]["kept"], told["icc"]["compared"]
+        words += (
+            f" ICC against masks of the set {told['reference']}, in training patients: a median of "
+            f"{count(kept['median'])} of {count(compared['median'])} features kept "
+            f"({count(kept['low'])} to {count(kept['high'])} by fold)."
+        )
+    return [words]
+
+
 def _feature_text(recipe: Facts, versions: Facts) -> str:
     version = next((f"{name} {versions[name]}" for name in sorted(versions) if "pyradiomics" in name), "pyradiomics")
     assumed = recipe.get("assumed") or []
@@ -168,7 +204,7 @@ def _feature_text(recipe: Facts, versions: Facts) -> str:
 
 
 def _model_text(recipe: Facts, evaluation: Facts) -> str:
-    steps = [step_words(step) for step in recipe["steps"]]
+    steps = [step_words(step, automatic=bool(recipe.get("segmentation"))) for step in recipe["steps"]]
     models = [MODEL_WORDS[name] for name in recipe["models"]]
     forest = (
         f" Forests have {plural(recipe['trees'], 'tree')}."

@@ -50,6 +50,11 @@ Performance (from predictions.parquet alone)
     selection   fits, candidates, distinct, mean_features, stability measured, features [{feature, times, fits, share,
                 mean_rank}]
 
+Masks (only where networks draw inside each fold; features and their missing values are then counted over all folds)
+    automatic   {network, reference (mask set), folds, regions (samples, over all folds), undrawn (of them without any
+                automatic feature), icc null without that step, else {folds [{repeat, fold, compared, kept}], compared,
+                kept: each {median, low, high} over the folds}}
+
 Samples (from samples.parquet)
     table_one   {n {all, events, others} (patients), rows [{variable, level, kind (number | level), all, events, others,
                 missing}]}; a group is {n, median, q1, q3, mean, sd} for a number and {k, n} for a level (n: known

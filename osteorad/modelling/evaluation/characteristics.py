@@ -96,30 +96,43 @@ def _number(values: np.ndarray) -> dict[str, float | int | None]:
 # --- missing values --------------------------------------------------------------------------------------------------
 
 
-def missing_values(samples: pa.Table) -> dict[str, Any]:
-    """Missing and infinite values: every covariate, and the feature columns that lack most."""
-    event = samples["outcome"].to_numpy() == 1
-    features = features_of(samples)
-    lacking = {name: _absent(samples[name]) for name in (*covariates_of(samples), *features)}
-    incomplete = sorted((name for name in features if lacking[name].any()), key=lambda n: (-lacking[n].sum(), n))
-    shown = [*covariates_of(samples), *incomplete[:MOST_COLUMNS]]
+def missing_values(samples: pa.Table, folds: Sequence[pa.Table] = ()) -> dict[str, Any]:
+    """Missing and infinite values: every covariate, and the feature columns that lack most.
+
+    folds : samples of outer folds with features of their own, which are then counted over all folds.
+    """
+    columns = {name: [samples] for name in (*covariates_of(samples), *features_of(samples))}
+    known = set(samples.column_names)
+    for table in folds:
+        for name in features_of(table):
+            if name not in known:
+                columns.setdefault(name, []).append(table)
+    lacking = {name: _lacking(tables, name) for name, tables in columns.items()}
+    features = [name for name in columns if not name.startswith(COVARIATE)]
+    incomplete = sorted((n for n in features if lacking[n]["missing"]), key=lambda n: (-lacking[n]["missing"], n))
     return {
         "columns": [
-            {
-                "column": _plain_name(name),
-                "missing": int(lacking[name].sum()),
-                "n": samples.num_rows,
-                "missing_events": int(lacking[name][event].sum()),
-                "events": int(event.sum()),
-            }
-            for name in shown
+            {"column": _plain_name(name), **lacking[name]}
+            for name in (*covariates_of(samples), *incomplete[:MOST_COLUMNS])
         ],
         "features": {
             "columns": len(features),
             "with_missing": len(incomplete),
-            "values": len(features) * samples.num_rows,
-            "missing": sum(int(lacking[name].sum()) for name in features),
+            "values": sum(lacking[name]["n"] for name in features),
+            "missing": sum(lacking[name]["missing"] for name in features),
         },
+    }
+
+
+def _lacking(tables: Sequence[pa.Table], name: str) -> dict[str, int]:
+    """Missing values of a column over all its tables, and those of rows with the event."""
+    absent = np.concatenate([_absent(table[name]) for table in tables])
+    event = np.concatenate([table["outcome"].to_numpy() == 1 for table in tables])
+    return {
+        "missing": int(absent.sum()),
+        "n": len(absent),
+        "missing_events": int(absent[event].sum()),
+        "events": int(event.sum()),
     }
 
 

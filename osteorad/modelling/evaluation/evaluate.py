@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 
 from osteorad.cohort.config import Analysis
 from osteorad.cohort.recipe import Recipe
+from osteorad.cohort.samples import reference_set
 from osteorad.modelling.evaluation.answer import answer
+from osteorad.modelling.evaluation.automatic import automatic_masks
 from osteorad.modelling.evaluation.bootstrap import draw_weights
 from osteorad.modelling.evaluation.calibration import calibration
 from osteorad.modelling.evaluation.characteristics import missing_values, table_one
@@ -69,16 +71,21 @@ CURVES = ("radiomics", "combined", "clinical", "volume")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """What an evaluation reads: tables of schemas PREDICTIONS, SELECTION, and SAMPLES with covariates and features."""
+    """What an evaluation reads: tables of schemas PREDICTIONS, SELECTION, and SAMPLES with covariates and features.
+
+    folds : where networks draw inside each fold, the samples that each of them sees; the features stand there.
+    """
 
     predictions: pa.Table
     selection: pa.Table
     samples: pa.Table
+    folds: Sequence[pa.Table] = ()
 
 
 def evaluate(tables: Tables, *, recipe: Recipe, settings: Analysis, analysis: str) -> dict[str, Any]:
     """Evaluation of a nested analysis as JSON-able data; a number that does not exist is None."""
     nested = tables.predictions.filter(pc.field("procedure") == "nested")
+    selection = tables.selection.filter(pc.field("procedure") == "nested")
     table = nested.filter(pc.field("control") == "none")
     chosen = of_variables(table, "radiomics")
     share = tested_share(chosen)
@@ -121,8 +128,9 @@ def evaluate(tables: Tables, *, recipe: Recipe, settings: Analysis, analysis: st
         "patient_level": patients,
         "controls": controls(nested, share),
         "published": published(tables.predictions, recipe.published, main["estimate"]),
-        "selection": selection_frequency(tables.selection.filter(pc.field("procedure") == "nested")),
+        "selection": selection_frequency(selection),
         **sample_facts(tables, recipe=recipe, analysis=analysis),
+        **automatic_masks(selection, tables.folds, recipe),
     }
     return {**result, "answer": answer(result)}
 
@@ -180,12 +188,19 @@ def sample_facts(tables: Tables, *, recipe: Recipe, analysis: str) -> dict[str, 
     """Characteristics, missing values, sample size and optimism of the clinical model: from samples alone."""
     samples = tables.samples
     design = clinical_design(samples, recipe.covariates)
-    candidates = sum(name.startswith(tuple(f"{image}." for image in recipe.images)) for name in samples.column_names)
+    names = tables.folds[0].column_names if tables.folds else samples.column_names
+    candidates = sum(name.startswith(tuple(f"{image}." for image in recipe.images)) for name in names)
     parameters = {"radiomics": candidates, "clinical": len(design.columns)}
     patients, events = len(design.outcome), int(design.outcome.sum())
     return {
-        "table_one": table_one(samples, f"{recipe.images[0]}.{VOLUME}"),
-        "missing": missing_values(samples),
+        "table_one": table_one(samples, volume_column(recipe)),
+        "missing": missing_values(samples, tables.folds),
         "sample_size": sample_size(patients=patients, events=events, parameters=parameters),
         "optimism": clinical_optimism(design, seed=seed_from(f"{analysis}/optimism")),
     }
+
+
+def volume_column(recipe: Recipe) -> str:
+    """Column of the ROI's volume in the samples; by the reference where networks draw, since each fold draws anew."""
+    drawn = "" if recipe.segmentation is None else f"@{reference_set(recipe)}"
+    return f"{recipe.images[0]}{drawn}.{VOLUME}"

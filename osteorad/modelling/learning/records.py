@@ -22,6 +22,7 @@ from osteorad.modelling.learning.steps import Chain
 from osteorad.provenance import digest
 
 ENCODE = "encode"
+BELOW_LAST = "below the last rank"  # why a column was not used that no step dropped
 CHOICE, CALIBRATION, THRESHOLD = "choice", "calibration", "threshold"
 
 
@@ -217,7 +218,7 @@ def _selection_rows(run: Run, fit: FoldFit) -> Iterator[dict[str, Any]]:
     last = fit.chain.steps[-1].name if fit.chain.steps else ""
     for name in fit.train.columns:
         if name not in ended:
-            item = Left(feature=name, reason="below the last rank")
+            item = Left(feature=name, reason=BELOW_LAST)
             yield {**keys, "step": last, **_fate(item, used)}
 
 

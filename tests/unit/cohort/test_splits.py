@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from osteorad.cohort.recipe import Published, Splits
 from osteorad.cohort.schemas import SAMPLES, SPLITS
-from osteorad.cohort.splits import AS_PUBLISHED, OUTER, folds_of, held_out, inner_folds_of, make_splits, training
+from osteorad.cohort.splits import (
+    AS_PUBLISHED,
+    OUTER,
+    folds_of,
+    held_out,
+    inner_folds_of,
+    make_splits,
+    refuse_fewer_folds,
+    training,
+)
 from osteorad.errors import AnalysisRefused, ConfigError
 
 
@@ -279,3 +288,32 @@ def test_procedures_in_one_table_do_not_mix():
     nested, paper = (training(table, both, repeat=1, fold=1, procedure=p) for p in ("nested", AS_PUBLISHED))
     assert nested.samples == training(table, split(table), repeat=1, fold=1).samples
     assert nested.samples != paper.samples
+
+
+@pytest.mark.parametrize(
+    ("events", "asked", "message"),
+    [
+        (
+            9,
+            {"folds": 5, "inner_folds": 2, "repeats": 2},
+            "a: 5 folds are asked, and the patients suffice for 3. Networks are planned for each fold before patients "
+            "are counted. Wanted: splits.folds: 3.",
+        ),
+        (
+            6,
+            {"folds": 2, "inner_folds": 4, "repeats": 1},
+            "a: 4 inner folds are asked, and the patients suffice for 3. Wanted: splits.inner_folds: 3.",
+        ),
+    ],
+)
+def test_networks_are_planned_beforehand_so_fewer_folds_are_refused(events, asked, message):
+    table, settings = samples(events, 30), Splits(**asked)
+    splits = make_splits(table, settings, analysis="a", cohort="c")
+    with pytest.raises(AnalysisRefused) as raised:
+        refuse_fewer_folds(splits, settings, "a")
+    assert str(raised.value) == message
+
+
+def test_as_many_folds_as_asked_are_not_refused():
+    settings = Splits(folds=3, inner_folds=3, repeats=1)
+    refuse_fewer_folds(make_splits(samples(12, 12), settings, analysis="a", cohort="c"), settings, "a")
