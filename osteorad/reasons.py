@@ -91,6 +91,16 @@ REASONS: dict[str, Reason] = {
         mask_no_image="The mask fits no image of this patient by affine and size.",
         mask_not_binary="The mask holds values other than those of a mask or label map.",
         mask_unreadable="The mask file cannot be read.",
+        # slices as pictures
+        folder_not_entered="A folder within a folder of pictures, which is not looked into.",
+        not_picture="The file is no PNG or JPEG.",
+        picture_colour="The picture is in colour or transparent, so its grey values are not known.",
+        picture_deep="The picture has more than 8 bits a pixel.",
+        picture_size_differs="The slice has another size than most of the patient's.",
+        picture_turned="The picture says that it is to be shown turned, which its masks need not follow.",
+        picture_unreadable="The picture cannot be read.",
+        slice_ambiguous="Two files of one folder have one name but for the ending.",
+        slice_incomplete="Another file of this slice, its picture or a mask, is missing or was set aside.",
         # patients and samples
         no_image="No usable image for this patient.",
         no_usable_ct="No CT series of this session passed.",
@@ -137,6 +147,8 @@ REASONS: dict[str, Reason] = {
         lesion_ambiguous="A row of the table of lesions whose name several contours carry.",
         lesion_rows_disagree="Two rows of the table of lesions tell different things of one lesion.",
         lesion_without_row="The table of lesions has no row for this lesion.",
+        slice_absent="A row of the manifest for whose slice there is no picture, or more than one.",
+        slice_unlisted="No row of the manifest names this slice.",
         patient_id_missing="The row names no patient, so it cannot be kept on one side of a split.",
         outcome_missing="The outcome is not known.",
         roi_absent="The ROI that the recipe asks for was not drawn.",
@@ -192,6 +204,7 @@ REASONS: dict[str, Reason] = {
         age_capped="Age over 89 was capped.",
         pet_absent="The session has no usable PET.",
         image_name_moved="Another series of the session had this image name before.",
+        spacing_unknown="The size of a pixel is not known: lengths and volumes count voxels of 1 mm.",
     ),
     **_table(
         "note",
@@ -199,6 +212,7 @@ REASONS: dict[str, Reason] = {
         contour_points_ignored="Points, open contours or contours of fewer than three points were ignored.",
         roi_name_duplicate="Two contours carry one name.",
         mask_reoriented="The mask file had another axis order or extent and was placed by its affine.",
+        lesions_joined="Lesions were not told apart: all lesion voxels of the patient are one region.",
         burned_in_unknown="The header does not say whether annotation is drawn into the pixels.",
     ),
 }
