@@ -179,7 +179,7 @@ rule score_masks:
 
 rule export_seg:
     input:
-        drawn=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),
+        masks=lambda wc: NETS.masks(wc.analysis, 1, 1, wc.network),
         images=lambda wc: NETS.manifests(wc.analysis, "images", PATIENTS),
         dicom=lambda wc: NETS.manifests(wc.analysis, "dicom", PATIENTS),
         key=key_of("export_seg", "{analysis}.{network}"),
@@ -199,6 +199,7 @@ rule export_seg:
         mem_mb=memory(3000),
         runtime=60,
     params:
+        source=lambda wc: NETS.source_folder(wc.analysis),
         settings=key_settings("export_seg", "{analysis}.{network}"),
     script:
         "../scripts/export_seg.py"

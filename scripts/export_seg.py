@@ -1,15 +1,14 @@
 from pathlib import Path
 
 from osteorad import joblog
-from osteorad.segmentation.job_export import export_seg_job
+from osteorad.segmentation.job_export import export_fold_job
 
 joblog.start(snakemake.log[0], snakemake.input.key)
-export_seg_job(
+export_fold_job(
     masks=Path(snakemake.input.masks),
-    patient=snakemake.wildcards.patient,
-    images=Path(snakemake.input.images),
-    dicom=Path(snakemake.input.dicom),
-    source_root=Path(snakemake.params.source_root) if snakemake.params.source_root else None,
-    out_dir=Path(snakemake.output.manifest).parent,
-    image=snakemake.params.image,
+    images=[Path(p) for p in snakemake.input.images],
+    dicom=[Path(p) for p in snakemake.input.dicom],
+    source_root=Path(snakemake.params.source) if snakemake.params.source else None,
+    settings=snakemake.params.settings,
+    out=Path(snakemake.output.manifest),
 )

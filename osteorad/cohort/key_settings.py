@@ -218,15 +218,15 @@ def drawing(s: Scoped) -> Any:
 def scoring(s: Scoped) -> Any:
     """How masks are scored."""
     recipe = s.segmentations[s.analysis]
-    regions = s.networks.model_dump(mode="json", include={"image", "lesion", "bone", "mask_set"})
     dropped = s.networks.prediction.model_dump(mode="json", include={"smallest_ml", "smallest_voxels"})
-    return {**regions, "scoring": recipe.scoring.model_dump(mode="json"), **dropped}
+    names = {"image": s.networks.image, "lesion_roi": s.networks.lesion, "bone_roi": s.networks.bone}
+    rule = {"rule": recipe.scoring.match, "at_least": recipe.scoring.at_least, "bootstrap": recipe.scoring.bootstrap}
+    return {**names, **rule, **dropped}
 
 
 def exporting(s: Scoped) -> Any:
-    """What a DICOM SEG says of the network that drew it."""
-    regions = s.networks.model_dump(mode="json", include={"image", "lesion", "bone"})
-    return {**regions, "analysis": s.analysis, "name": s.network, "network": s.networks.networks[s.network].network}
+    """Of which image and regions DICOM SEG objects are made."""
+    return s.networks.model_dump(mode="json", include={"image", "lesion", "bone"})
 
 
 def compared(settings: SegmentationSettings) -> list[str]:

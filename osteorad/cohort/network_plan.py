@@ -133,6 +133,11 @@ class NetworkPlan:
 
     # --- parameters
 
+    def source_folder(self, analysis: str) -> str | None:
+        """Folder to which paths of a source that is read in place are relative; None for other sources."""
+        cohort = self.config.cohorts[self.config.analyses[analysis].cohort]
+        return cohort.path if cohort.source == "deidentified" else None
+
     def case_params(self, analysis: str) -> dict[str, Any]:
         """Names and recipe of a segmentation analysis, for a job."""
         return {

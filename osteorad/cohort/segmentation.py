@@ -115,17 +115,14 @@ class PredictionSettings(Settings):
 
 
 class ScoringSettings(Settings):
-    """How masks are compared with those of the reader."""
+    """How lesions that a network drew are held against those of the reader."""
 
-    match: Literal["overlap", "any", "iou", "centroid", "one-to-one"] = Field(
-        "overlap",
-        description="A lesion is found where: at least `share` of it is covered or IoU is at least `iou`; any voxel is "
-        "covered; IoU; a component's centre lies in it; one component each by best IoU.",
+    match: Literal["share", "overlap", "iou", "centroid", "one-to-one"] = Field(
+        "share",
+        description="A lesion is found where: a share of it is covered; any voxel of it is; a component reaches an IoU "
+        "with it; a component's centre lies in it; a component of its own reaches an IoU.",
     )
-    share: float = Field(0.1, gt=0, le=1, description="Share of the lesion for match overlap.")
-    iou: float = Field(0.1, gt=0, le=1, description="Intersection over union for match overlap, iou, one-to-one.")
-    tolerances_mm: list[PositiveFloat] = Field([1.0, 2.0, 3.0], description="Tolerances of surface Dice.")
-    sizes_ml: tuple[float, float] = Field((0.5, 2.0), description="Limits of small, middle and large lesions.")
+    at_least: float = Field(0.1, gt=0, le=1, description="Least share or IoU, where the rule has one.")
     bootstrap: PositiveInt = Field(2000, description="Bootstrap samples of patients.")
 
 

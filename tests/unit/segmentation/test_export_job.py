@@ -11,7 +11,7 @@ from osteorad.dicom.seg import draw_segment, read_seg
 from osteorad.files import read_json, write_json
 from osteorad.images.volume import Grid
 from osteorad.provenance import sha256_file
-from osteorad.segmentation.job_export import export_seg_job
+from osteorad.segmentation.job_export import export_patient
 from tests.unit.dicom.dicom_build import convert, ct_series
 from tests.unit.segmentation.masks import fold_manifest, grid_of, mask_entry, mask_set
 
@@ -57,7 +57,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def test_each_session_has_its_seg_and_the_manifest_tells_it(inputs):
-    export_seg_job(**inputs)
+    export_patient(**inputs)
     manifest = read_json(inputs["out_dir"] / "seg.json")
     assert (manifest["set"], manifest["role"], manifest["patient"]) == ("auto-net", "external", "p1")
     labels = [[segment["label"] for segment in file["segments"]] for file in manifest["files"]]
@@ -78,17 +78,17 @@ def test_each_session_has_its_seg_and_the_manifest_tells_it(inputs):
 
 
 def test_two_runs_give_the_same_bytes_and_leave_nothing_of_the_first(inputs):
-    export_seg_job(**inputs)
+    export_patient(**inputs)
     once = files_of(inputs["out_dir"])
     (inputs["out_dir"] / "stray.dcm").write_text("x")
-    export_seg_job(**inputs)
+    export_patient(**inputs)
     assert files_of(inputs["out_dir"]) == once
     assert len(once) == 3
 
 
 def test_image_that_is_not_there_is_refused(inputs):
     with pytest.raises(ValueError, match="has no image pet"):
-        export_seg_job(**inputs, image="pet")
+        export_patient(**inputs, image="pet")
 
 
 def test_masks_on_another_grid_are_refused(inputs):
@@ -96,16 +96,16 @@ def test_masks_on_another_grid_are_refused(inputs):
     grid = grid_of((20, 24, 6))
     mask_entry(inputs["masks"].parent / "p1", np.ones(grid.shape), grid, session=session, roi="lesion", lesion=1)
     with pytest.raises(ValueError, match="different grids"):
-        export_seg_job(**inputs)
+        export_patient(**inputs)
 
 
 def test_series_without_files_is_refused(inputs):
     manifest = read_json(inputs["dicom"])
     write_json(inputs["dicom"], {**manifest, "files": manifest["files"][:6]})
     with pytest.raises(ValueError, match="a series without files"):
-        export_seg_job(**inputs)
+        export_patient(**inputs)
 
 
 def test_source_without_its_folder_is_refused(inputs):
     with pytest.raises(ValueError, match="no source_root"):
-        export_seg_job(**{**inputs, "source_root": None})
+        export_patient(**{**inputs, "source_root": None})
