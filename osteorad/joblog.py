@@ -16,7 +16,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from osteorad.active import hold_job
 from osteorad.errors import UserError
@@ -84,7 +84,9 @@ def _not_of_pydicom(record: logging.LogRecord) -> bool:
     return record.name.split(".")[0] != "pydicom"
 
 
-def _warned(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: object) -> None:
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
     print(f"{category.__name__} at {Path(filename).name}:{lineno}; its message is not shown", file=sys.stderr)
 
 
