@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from osteorad import active
 from osteorad.__main__ import main
 from osteorad.active import hold
 from osteorad.cohort.load import load
+from osteorad.cohort.plan import load_plan
 from osteorad.cohort.prune import prune
 from osteorad.cohort.pseudonyms import make_key
 from osteorad.cohort.sources import read_withdrawn
@@ -319,6 +321,13 @@ def test_one_name_in_two_cohorts_without_key_needs_the_cohort(keyless):
     assert not [line for line in done.left if "still names" in line]
     prune(keyless, "S1", {}, cohort="two")
     assert not (folder / "contours/manual/S1").exists()
+
+
+def test_who_withdrew_stays_withdrawn_when_the_results_are_removed(keyless):
+    prune(keyless, "S10", {"one": ALIKE}, cohort="one")
+    shutil.rmtree(keyless.workdir / "results")
+    assert read_withdrawn(keyless.state("one")) == {"S10"}
+    assert load_plan(keyless.workdir, keyless.root).sources["one"].withdrawn == {"S10"}
 
 
 def test_what_came_along_with_a_moved_cohort_stays(tmp_path):
