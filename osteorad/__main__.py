@@ -67,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument("patient", nargs="?", metavar="PATIENT", help="pseudonym; none: only orphans are removed")
     prune.add_argument("--directory", type=Path, default=Path(), help="working folder (default: here)")
     prune.add_argument("--dry-run", "-n", action="store_true", help="only say what would be removed")
+    prune.add_argument("--cohort", metavar="COHORT", help="whose patient, where several cohorts have one of this name")
+    prune.add_argument(
+        "--nothing-runs", action="store_true", help="your word that no run is active, where no lock can tell"
+    )
     prune.set_defaults(command=_prune)
 
     release = commands.add_parser("release", help="pack what may leave: reports, figures of groups, bundles")
@@ -175,12 +179,19 @@ def _prune(options: argparse.Namespace) -> int:
     current = {
         name: {*_patients(plan, name), *plan.withdrawn(name)} for name, c in plan.config.cohorts.items() if not c.table
     }
-    done = prune(plan.loaded, options.patient, current, dry_run=options.dry_run)
+    done = prune(
+        plan.loaded,
+        options.patient,
+        current,
+        cohort=options.cohort,
+        dry_run=options.dry_run,
+        nothing_runs=options.nothing_runs,
+    )
     if not options.dry_run:
         for source in load_plan(folder, ROOT).sources.values():  # anew: somebody is on the list now
             index.update(source)
     if options.json:
-        print(json.dumps({"ok": True, "removed": done.removed, "told": done.told, "left": done.left}, indent=1))
+        print(json.dumps({"ok": True, **done.as_dict()}, indent=1))
     else:
         print("\n".join(done.lines()))
     return 0

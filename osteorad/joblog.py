@@ -1,8 +1,8 @@
 """The log of one job: everything that a job says goes to its `log:` file, and identity does not.
 
-Scripts call `start` first. Jobs that see identity pass `private=True`: an exception is then logged by type and place
-only, because its message may quote a header value (contract 1). A job whose program is edited while a run is active
-fails and says which file it was: what it made would belong to no key.
+Scripts call `start` first. Jobs that see identity pass `private=True`: an exception or a warning is then logged by type
+and place only, because its message may quote a header value (contract 1). A job whose program is edited while a run is
+active fails and says which file it was: what it made would belong to no key.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from osteorad.active import hold_job
 from osteorad.errors import UserError
@@ -38,12 +39,20 @@ def start(log: str, key: str, *, private: bool = False) -> None:
     logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     sys.excepthook = _in_plain_words
     if private:
-        logging.getLogger("pydicom").disabled = True  # its warnings quote values
-        sys.excepthook = _without_message
+        _hide_messages()
     if edited := _edited(Path(key)):
         raise UserError(edited)
     at_work = hold_job(Path.cwd())
     atexit.register(partial(_end, Path(key), at_work))
+
+
+def _hide_messages() -> None:
+    """Messages of exceptions, of warnings and of pydicom's log may quote values: none of them is shown."""
+    sys.excepthook = _without_message
+    warnings.showwarning = _warned
+    # not by the logger's level, which pydicom sets again; and its modules have loggers of their own
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_not_of_pydicom)
 
 
 def _edited(key: Path) -> str:
@@ -69,6 +78,16 @@ def _in_plain_words(kind: type[BaseException], error: BaseException, trace: Trac
         print(f"{kind.__name__}: {error}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+def _not_of_pydicom(record: logging.LogRecord) -> bool:
+    return record.name.split(".")[0] != "pydicom"
+
+
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    print(f"{category.__name__} at {Path(filename).name}:{lineno}; its message is not shown", file=sys.stderr)
 
 
 def _without_message(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -14,6 +14,7 @@ from osteorad.files import write_text_if_changed
 
 OWN_STATE = "results/.state/sources"  # of cohorts without a private folder
 WITHDRAWN = "withdrawn.tsv"
+LISTS = "withdrawn"  # folder of the lists of cohorts without a private one: results/ may be made anew, these may not
 KNOWN = "known.json"
 PATIENT = "patient"
 
@@ -61,12 +62,19 @@ def source_of(name: str, *, kind: str, path: str | None, workdir: Path, private_
     return Source(name=name, folder=folder, state=state, key=read_key(state / "key"), withdrawn=withdrawn)
 
 
+def withdrawn_path(state: Path) -> Path:
+    """The list of those who withdrew: with a cohort's state, or where that lies under results/, apart from it."""
+    if state.parts[-4:-1] == Path(OWN_STATE).parts:
+        return state.parents[3] / LISTS / f"{state.name}.tsv"
+    return state / WITHDRAWN
+
+
 def read_withdrawn(state: Path) -> frozenset[str]:
     """Pseudonyms of the patients who withdrew; none where there is no list. ConfigError where it cannot be read."""
-    path = state / WITHDRAWN
+    path = withdrawn_path(state)
     if not path.is_file():
         return frozenset()
-    name = f"{state.name}/{WITHDRAWN}"
+    name = f"{path.parent.name}/{path.name}"
     table = read_table(path, name)
     if PATIENT not in table.header:
         raise ConfigError(unknown_name("column", PATIENT, table.header, name))
@@ -76,4 +84,4 @@ def read_withdrawn(state: Path) -> frozenset[str]:
 def add_withdrawn(state: Path, patient: str) -> None:
     """Put a patient on the list."""
     names = sorted({*read_withdrawn(state), patient})
-    write_text_if_changed(state / WITHDRAWN, "\n".join([PATIENT, *names]) + "\n", mode=0o600)
+    write_text_if_changed(withdrawn_path(state), "\n".join([PATIENT, *names]) + "\n", mode=0o600)

@@ -18,6 +18,7 @@ from osteorad.files import read_json, read_parquet
 COHORTS = "results/cohorts"
 FIXED = ("patient", "outcome", "index_day", "event_day", "last_seen_day", "first_session_day", "site")
 OF_COHORT = ("unplaced.json",)
+CAME_ALONG = (*OF_COHORT, "clinical.parquet", "lesions.parquet", "lesions.json")  # of a cohort; nothing here makes them
 OF_PATIENT = ("dicom/{}/images.json", "dicom/{}/contours.json", "images/{}/images.json")
 SHOWN = 3
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from osteorad import active
+from osteorad.active import Others
 from tests.conftest import ROOT
 
 HOLD = """
@@ -55,8 +56,8 @@ def test_the_lock_of_a_live_run_stays(tmp_path, other):
     left = lock(tmp_path)
     with active.hold(tmp_path):
         assert left.exists()
-    with active.nobody_else(tmp_path) as free:
-        assert not free
+    with active.others(tmp_path) as found:
+        assert found is Others.ACTIVE
 
 
 def test_the_lock_of_another_machine_stays(tmp_path):
@@ -67,30 +68,48 @@ def test_the_lock_of_another_machine_stays(tmp_path):
     with active.hold(tmp_path):
         assert left.exists()
     assert (tmp_path / active.FILE).read_text() == "another-host"
-    with active.nobody_else(tmp_path) as free:
-        assert not free
+    with active.others(tmp_path) as found:
+        assert found is Others.ELSEWHERE
 
 
 def test_an_empty_folder_is_free(tmp_path):
-    with active.nobody_else(tmp_path) as free:
-        assert free
+    with active.others(tmp_path) as found:
+        assert found is Others.NOBODY
 
 
 @pytest.mark.parametrize("other", ["hold_job"], indirect=True)
 def test_a_job_that_outlived_its_run_is_waited_for(tmp_path, other, capsys):
-    with active.nobody_else(tmp_path) as free:
-        assert not free
+    with active.others(tmp_path) as found:
+        assert found is Others.ACTIVE
     threading.Timer(0.3, other.kill).start()
     with active.hold(tmp_path):
         assert other.poll() is not None or other.wait(5) is not None
     assert "Waiting for their end" in capsys.readouterr().err
 
 
-def test_a_file_system_without_locks_stops_nothing_and_frees_nothing(tmp_path, monkeypatch):
+@pytest.fixture
+def without_locks(monkeypatch):
     def refused(stream, how):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    left = lock(tmp_path)
     monkeypatch.setattr(active.fcntl, "flock", refused)
-    with active.hold(tmp_path), active.hold_job(tmp_path):
+
+
+def test_a_file_system_without_locks_stops_nothing_and_frees_nothing(tmp_path, without_locks, capsys):
+    left = lock(tmp_path)
+    with active.hold(tmp_path), active.hold_job(tmp_path), active.one_at_a_time(tmp_path / "index.lock"):
         assert left.exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_without_locks_nobody_can_tell_who_else_is_here(tmp_path, without_locks):
+    with active.others(tmp_path) as found:
+        assert found is Others.UNKNOWN
+
+
+def test_a_run_that_waits_for_a_prune_says_so(tmp_path, capsys):
+    pruning = active.others(tmp_path)
+    assert pruning.__enter__() is Others.NOBODY
+    threading.Timer(0.3, lambda: pruning.__exit__(None, None, None)).start()
+    with active.hold(tmp_path):
+        assert "Waiting for the end of that" in capsys.readouterr().err

@@ -39,6 +39,22 @@ def test_a_private_job_names_type_and_place_only(tmp_path):
     assert ":5 <module>" in text
 
 
+INVALID_UID = (
+    "from pydicom.dataset import Dataset\nfrom pydicom.dataelem import DataElement\n"
+    "DataElement(0x0020000D, 'UI', '1.2.840.Doe')"
+)
+IN_MODULE = "import logging; logging.getLogger('pydicom.pixels.decoders.base').warning('Doe, Jane')"
+
+
+@pytest.mark.parametrize("line", [INVALID_UID, IN_MODULE], ids=["warning", "log of a module"])
+def test_a_private_job_shows_no_value_that_a_library_warns_of(tmp_path, line):
+    assert "Doe" in log_of(tmp_path, False, line, status=0)
+    text = log_of(tmp_path, True, line, status=0)
+    assert "Doe" not in text
+    if line == INVALID_UID:
+        assert "UserWarning at valuerep.py" in text
+
+
 @pytest.mark.parametrize("private", [False, True])
 def test_user_errors_are_plain_words(tmp_path, private):
     text = log_of(tmp_path, private, "raise UserError('clinical.tsv:3: two rows of one patient')")

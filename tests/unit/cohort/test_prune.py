@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import errno
+import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from osteorad import active
+from osteorad.__main__ import main
 from osteorad.active import hold
 from osteorad.cohort.load import load
+from osteorad.cohort.plan import load_plan
 from osteorad.cohort.prune import prune
 from osteorad.cohort.pseudonyms import make_key
 from osteorad.cohort.sources import read_withdrawn
@@ -107,8 +113,25 @@ def test_a_dry_run_removes_nothing_and_counts_the_same(loaded):
     assert before <= files(loaded.workdir)
     done = prune(loaded, GONE, BOTH)
     assert told.removed["file", "tables and pages of cohort real"] == 3
-    for kind, count in done.removed.items():
-        assert told.removed[kind] >= count
+    assert told.removed == done.removed
+    assert told.told == done.told
+
+
+def test_what_was_done_is_json(loaded):
+    done = prune(loaded, GONE, BOTH).as_dict()
+    rows = {row["kind"]: (row["unit"], row["count"]) for row in json.loads(json.dumps(done))["removed"]}
+    assert rows["pseudonyms.tsv"] == ("line", 1)
+    assert rows["mask files that people drew"] == ("file", 1)
+
+
+def test_the_command_prints_json(tmp_path, capsys):
+    settings = "{source: phantom, phantom: {patients: 4, seed: 1}, rois: {marrow: ['*']}}"
+    (tmp_path / "config.yaml").write_text(f"cohorts:\n  digital: {settings}\nanalyses: {{}}\n")
+    write_json(tmp_path / f"results/cohorts/digital/dicom/{GONE}/images.json", {})
+    assert main(["prune", "--directory", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["count"] for row in told["removed"]] == [1]
+    assert GONE in told["told"][0]
 
 
 def test_it_says_what_only_the_hospital_can_remove(loaded):
@@ -135,6 +158,193 @@ def test_a_run_that_is_active_stops_it(loaded):
     with hold(loaded.workdir), pytest.raises(UserError, match="a run of Snakemake is active"):
         prune(loaded, GONE, BOTH)
     assert naming(loaded.workdir, GONE)
+
+
+@pytest.fixture
+def without_locks(monkeypatch):
+    def refused(stream, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(active.fcntl, "flock", refused)
+
+
+def test_without_locks_it_says_what_it_cannot_know_and_takes_the_users_word(loaded, without_locks):
+    with pytest.raises(UserError, match=r"no locks, so it cannot be told .* say so with --nothing-runs"):
+        prune(loaded, GONE, BOTH)
+    assert naming(loaded.workdir, GONE)
+    assert prune(loaded, GONE, BOTH, dry_run=True).removed
+    prune(loaded, GONE, BOTH, nothing_runs=True)
+    assert naming(loaded.workdir, GONE) == {"private/real/withdrawn.tsv"}
+
+
+def test_the_lock_of_another_machine_needs_the_users_word_but_a_live_run_stops_in_spite_of_it(loaded):
+    with hold(loaded.workdir), pytest.raises(UserError, match="a run of Snakemake is active"):
+        prune(loaded, GONE, BOTH, nothing_runs=True)
+    (loaded.workdir / active.FILE).write_text("another-host")
+    write_text(loaded.workdir / ".snakemake/locks/0.input.lock", "results/index.html")
+    with pytest.raises(UserError, match=r"a run on another machine left its lock"):
+        prune(loaded, GONE, BOTH)
+    prune(loaded, GONE, BOTH, nothing_runs=True)
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+FOLD = "results/analyses/os/folds/r1f1"
+
+
+def test_networks_masks_and_checkpoints_of_an_analysis_go_whole(loaded):
+    folder = loaded.workdir
+    for name in (f"{FOLD}/networks/unet/i1/weights.safetensors", "work/os/unet-r1f1i1/state.pt"):
+        write_text(folder / name, "weights")
+    for patient in (GONE, OTHER):
+        write_text(folder / f"{FOLD}/masks/unet/{patient}/s01234567/ct/lesion-1.nii.gz", "mask")
+        write_text(folder / f"results/analyses/os/seg/unet/{patient}/s01234567.dcm", "seg")
+    prune(loaded, GONE, BOTH)
+    assert {name for name in files(folder) if name.startswith(("results/analyses/os/", "work/"))} == {
+        "results/analyses/os/history.jsonl"
+    }
+
+
+def test_an_analysis_that_left_the_settings_goes_where_it_names_the_patient_and_is_told_where_not(loaded):
+    folder = loaded.workdir
+    write_text(folder / "results/analyses/old/folds/r1f1/networks/unet/i1/weights.safetensors", "weights")
+    write_json(folder / "results/analyses/old/folds/r1f1/networks/unet/i1/network.json", {"seen": [GONE, OTHER]})
+    write_text(folder / "work/old/last.pt", "weights")
+    write_text(folder / "work/older/last.pt", f"PK..{GONE}..")
+    write_text(folder / "work/oldest/last.pt", "weights")
+    done = prune(loaded, GONE, BOTH)
+    assert {name for name in files(folder) if "old" in name} == {"work/oldest/last.pt"}
+    assert "work/oldest: no analysis of the settings. Remove it if it learned from this patient." in done.left
+
+
+def test_an_analysis_that_applies_a_bundle_by_its_folder_goes(loaded):
+    text = (loaded.workdir / "config.yaml").read_text().replace("bundle: os", "bundle: results/analyses/os/bundle")
+    (loaded.workdir / "config.yaml").write_text(text)
+    write_text(loaded.workdir / "results/analyses/os/bundle/bundle.json", "{}")
+    prune(load(loaded.workdir, loaded.root), GONE, BOTH)
+    assert not (loaded.workdir / "results/analyses/elsewhere/report.html").exists()
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def test_records_that_a_cluster_or_a_long_name_cut_into_folders_go_and_environments_stay(loaded):
+    folder = loaded.workdir
+    write_text(folder / f".snakemake/slurm_logs/rule_draw_masks/real_{GONE}/17.log", "done")
+    coded = base64.urlsafe_b64encode(f"{COHORT}/{'long/' * 60}{GONE}.json".encode()).decode()
+    write_text(folder / f".snakemake/metadata/@{coded[:254]}" / coded[254:], "{}")
+    write_text(folder / f".snakemake/conda/abc/{GONE}.txt", "a package")
+    write_text(folder / "benchmarks/tables.py", f"# {GONE}")
+    prune(loaded, GONE, BOTH)
+    assert not (folder / f".snakemake/slurm_logs/rule_draw_masks/real_{GONE}").exists()
+    assert not [p for p in (folder / ".snakemake/metadata").rglob("*") if p.is_file() and p.parent.name.startswith("@")]
+    assert (folder / f".snakemake/conda/abc/{GONE}.txt").is_file()
+    assert (folder / "benchmarks/tables.py").is_file()
+
+
+def test_a_verdict_on_somebody_else_that_mentions_the_patient_stays_and_is_told(loaded):
+    path = loaded.workdir / "private/real/review.tsv"
+    write_text(path, f"{GONE}\ts0a1b2c3d/ct\trejected\n{OTHER}\ts0a1b2c3d/ct\trejected\tme\tlike {GONE}\n")
+    left = prune(loaded, GONE, BOTH).left
+    assert path.read_text().startswith(f"{OTHER}\ts0a1b2c3d/ct\trejected")
+    assert "review.tsv: 1 lines about others mention this patient." in left
+
+
+# --- names that came with a cohort ------------------------------------------------------------------------------------
+
+
+KEYLESS = """\
+cohorts:
+  one:
+    source: deidentified
+    path: export
+    head: keep
+    rois: {marrow: ['*marrow*']}
+  two:
+    source: deidentified
+    path: export
+    head: keep
+    rois: {marrow: ['*marrow*']}
+analyses: {}
+"""
+ALIKE = ("S1", "S10", "S1.2")
+
+
+@pytest.fixture
+def keyless(tmp_path):
+    folder = working(tmp_path / "work", KEYLESS)
+    for patient in ALIKE:
+        write_json(folder / f"results/cohorts/one/dicom/{patient}/images.json", {"patient": patient})
+        write_text(folder / f"results/cohorts/one/features/all/manual/patients/{patient}.reasons.parquet", "x")
+        write_text(folder / f"results/cohorts/one/pages/{patient}.html", patient)
+        write_text(folder / f"logs/draw_masks/one/manual/{patient}.log", patient)
+        write_text(folder / f"contours/manual/{patient}/lesion-1.nrrd", "x")
+        write_text(folder / f".snakemake/log/{patient}.snakemake.log", f"wildcards: patient={patient}, set=manual")
+    write_parquet(folder / "results/cohorts/one/patients.parquet", pa.table({"patient": list(ALIKE)}))
+    rows = "".join(f"{patient}\ts0a1b2c3d/ct\trejected\n" for patient in ALIKE)
+    write_text(folder / "private/one/review.tsv", f"patient\titem\tverdict\n{rows}")
+    return load(folder, clone(tmp_path / "clone"))
+
+
+@pytest.mark.parametrize("patient", ALIKE)
+def test_names_that_are_alike_are_told_apart(keyless, patient):
+    def own(name: str) -> bool:
+        return any(part in (patient, *(f"{patient}{end}" for end in ENDS)) for part in Path(name).parts)
+
+    before = files(keyless.workdir)
+    done = prune(keyless, patient, {"one": ALIKE})
+    gone = before - files(keyless.workdir)
+    assert len([name for name in before if own(name)]) == 6
+    assert gone == {name for name in before if own(name)} | {"results/cohorts/one/patients.parquet"}
+    assert (keyless.workdir / "private/one/review.tsv").read_text().count("rejected") == 2
+    assert not [line for line in done.left if "still names" in line]
+
+
+ENDS = (".html", ".reasons.parquet", ".log", ".snakemake.log")
+
+
+def test_one_name_in_two_cohorts_without_key_needs_the_cohort(keyless):
+    folder = keyless.workdir
+    write_json(folder / "results/cohorts/two/dicom/S1/images.json", {"patient": "S1"})
+    write_text(folder / "results/cohorts/two/report.html", "<td>S1</td>")
+    with pytest.raises(UserError, match=r"cohorts one, two have a patient S1, .* --cohort"):
+        prune(keyless, "S1", {})
+    with pytest.raises(UserError, match=r"--cohort: unknown cohort 'too'. Did you mean 'two'"):
+        prune(keyless, "S1", {}, cohort="too")
+    done = prune(keyless, "S1", {}, cohort="one")
+    assert not (folder / "results/cohorts/one/dicom/S1").exists()
+    assert (folder / "results/cohorts/two/dicom/S1/images.json").is_file()
+    assert (folder / "results/cohorts/two/report.html").is_file()
+    assert read_withdrawn(keyless.state("two")) == frozenset()
+    assert "contours/manual/S1: two may need it. Remove it if not." in done.left
+    assert not [line for line in done.left if "still names" in line]
+    prune(keyless, "S1", {}, cohort="two")
+    assert not (folder / "contours/manual/S1").exists()
+
+
+def test_who_withdrew_stays_withdrawn_when_the_results_are_removed(keyless):
+    prune(keyless, "S10", {"one": ALIKE}, cohort="one")
+    shutil.rmtree(keyless.workdir / "results")
+    assert read_withdrawn(keyless.state("one")) == {"S10"}
+    assert load_plan(keyless.workdir, keyless.root).sources["one"].withdrawn == {"S10"}
+
+
+def test_what_came_along_with_a_moved_cohort_stays(tmp_path):
+    text = KEYLESS.replace("path: export\n    head: keep", "path: results/cohorts/one", 1)
+    folder = working(tmp_path / "work", text)
+    came = ("clinical.parquet", "lesions.parquet")
+    write_json(folder / "results/cohorts/one/dicom/S10/images.json", {"patient": "S10", "head": {"setting": "keep"}})
+    for name in came:
+        write_parquet(folder / "results/cohorts/one" / name, pa.table({"patient": ["S10"], "site": ["a"]}))
+    for name in ("unplaced.json", "lesions.json"):
+        write_json(folder / "results/cohorts/one" / name, {})
+    write_parquet(folder / "results/cohorts/one/patients.parquet", pa.table({"patient": ["S1", "S10"]}))
+    write_text(folder / "results/cohorts/one/report.html", "S1 and S10")
+    done = prune(load(folder, clone(tmp_path / "clone")), "S1", {"one": ["S10"]})
+    here = {name.removeprefix("results/cohorts/one/") for name in files(folder) if "cohorts/one" in name}
+    assert here == {"dicom/S10/images.json", "unplaced.json", "lesions.json", *came}
+    assert not [line for line in done.left if "parquet" in line]
 
 
 def test_orphans_go_but_not_those_of_an_empty_source(loaded):
