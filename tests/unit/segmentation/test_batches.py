@@ -92,6 +92,15 @@ def test_patches_beside_the_lesion_come_from_every_case_and_slice_and_stay_insid
     assert not any((batch.labels == 255).any() for batch in found)
 
 
+def test_every_place_is_as_likely_as_any_other():
+    plan = toy_plan(patch=(8, 20), **SEEN_AS_IT_IS)
+    batches = make(plan=plan, augmentation=STILL, foreground=0.0)
+    corners = np.concatenate([batches.batch(step).images[:, 0, 0, 0] for step in range(500)]) % 10_000
+    rows, columns = np.divmod(corners, 100)
+    assert np.bincount(rows.astype(int)) / 1000 == pytest.approx(np.full(13, 1 / 13), abs=0.03)
+    assert np.bincount(columns.astype(int)) / 1000 == pytest.approx(np.full(5, 1 / 5), abs=0.05)
+
+
 def test_an_image_smaller_than_the_patch_is_padded_all_round():
     plan = toy_plan(patch=(28, 30), **SEEN_AS_IT_IS)
     labels = make(plan=plan, augmentation=STILL).batch(0).labels[0]
