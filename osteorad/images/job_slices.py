@@ -157,7 +157,7 @@ def _mask(found: Sorted, role: str, folder: Path) -> Row:
         "sha256": sha256_file(folder / path),
         "hash": _voxels_hash(array),
         "voxels": voxels,
-        "volume_ml": round(voxels / 1000.0, 9),
+        "volume_ml": None,  # the size of a pixel is not known
         "source": "slices",
         "series": role,
         "threshold": THRESHOLD,

@@ -352,6 +352,7 @@ def test_volume_and_masks_are_the_pictures_in_the_patients_axes(folder: Path, tm
     assert (grid.affine_ras @ [0, 1, 0, 0])[1] == -1
     assert (image["units"], image["spacing_mm"], image["spacing_known"]) == ("grey", [1.0, 1.0, 1.0], False)
     assert image["slices"] == ["f-a", "f-b"]
+    assert [mask["volume_ml"] for mask in made["out_masks"]["masks"]] == [None, None]
     drawn = {mask["roi"]: mask for mask in made["out_masks"]["masks"]}
     assert sorted(drawn) == ["bone", "lesion"]
     for role, offset in (("lesion", 100), ("bone", 200)):
