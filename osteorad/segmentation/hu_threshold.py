@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from osteorad.images.lattice import trimmed
 from osteorad.images.volume import Patch
 from osteorad.segmentation.lesion_match import Component, components
 from osteorad.segmentation.surface import BoolArray, Spacing
@@ -43,9 +44,9 @@ def hu_threshold(
     lytic voxels are components of their own, so that a rim and its core are two.
     """
     chosen = rule or HuRule()
-    if not np.any(bone):
-        return []
     box = _box(bone, _radius(chosen.closed_mm, spacing_mm))
+    if box is None:
+        return []
     inside = _interior(bone[box] != 0, spacing_mm, chosen)
     if np.count_nonzero(inside) < LEAST_INTERIOR:
         return []
@@ -64,9 +65,12 @@ def _radius(mm: float, spacing_mm: Spacing) -> tuple[int, ...]:
     return tuple(round(mm / side) for side in spacing_mm)
 
 
-def _box(bone: NDArray[np.generic], margin: tuple[int, ...]) -> tuple[slice, ...]:
-    found = ndimage.find_objects((bone != 0).astype(np.uint8))[0]
-    return tuple(slice(max(side.start - m, 0), side.stop + m) for side, m in zip(found, margin, strict=True))
+def _box(bone: NDArray[np.generic], margin: tuple[int, ...]) -> tuple[slice, ...] | None:
+    """The block that holds the bone, and a margin where there is one; None without bone."""
+    held = trimmed(Patch(start=(0, 0, 0), array=bone))  # type: ignore[arg-type]
+    if held is None:
+        return None
+    return tuple(slice(max(s.start - m, 0), s.stop + m) for s, m in zip(held.slices, margin, strict=True))
 
 
 def _interior(bone: BoolArray, spacing_mm: Spacing, rule: HuRule) -> BoolArray:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from osteorad.files import read_json
 from osteorad.images.lattice import trimmed
@@ -51,8 +52,17 @@ def read_patches(masks: MaskSet, entries: Sequence[Mapping[str, Any]]) -> tuple[
     for entry in entries:
         array, own = read_nifti(masks.folder / entry["path"])
         grid = same_grid(grid, own)
-        patches.append(trimmed(Patch(start=(0, 0, 0), array=(array != 0).astype(np.uint8))))
+        patches.append(patch_of(array))
     return patches, grid
+
+
+def patch_of(array: NDArray[np.generic]) -> Patch | None:
+    """The voxels of a mask, what is not 0, as a block of its own; None where there is none.
+
+    A copy: a view would keep the whole mask in memory.
+    """
+    block = trimmed(Patch(start=(0, 0, 0), array=array))  # type: ignore[arg-type]
+    return None if block is None else Patch(start=block.start, array=(block.array != 0).astype(np.uint8))
 
 
 def same_grid(one: Grid | None, other: Grid | None) -> Grid | None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from osteorad.images.lattice import trimmed
+from osteorad.images.volume import Patch
 from osteorad.segmentation.surface import BoolArray, Spacing, surface_distances
 
 TOLERANCES_MM = (1.0, 2.0, 3.0)  # of surface Dice
@@ -84,8 +85,8 @@ def _surface_scores(
     want: BoolArray, got: BoolArray, spacing_mm: Spacing
 ) -> tuple[float | None, float | None, float | None, tuple[float, ...]]:
     """HD95, HD, ASSD and surface Dice of a reference that is not empty."""
-    box = ndimage.find_objects((want | got).astype(np.uint8))[0]
-    distances = surface_distances(want[box], got[box], spacing_mm)
+    held = trimmed(Patch(start=(0, 0, 0), array=(want | got).view(np.uint8)))
+    distances = surface_distances(want[held.slices], got[held.slices], spacing_mm) if held is not None else None
     if distances is None:
         return None, None, None, (0.0,) * len(TOLERANCES_MM)
     surface_dice = tuple(distances.surface_dice(tolerance) for tolerance in TOLERANCES_MM)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.seg import SegmentDescription
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import Code, codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
@@ -25,6 +24,7 @@ from pydicom.valuerep import DS
 from osteorad.images.lattice import overlap
 from osteorad.images.volume import Grid, Patch
 from osteorad.provenance import digest
+from osteorad.segmentation.seg_pixels import packed, pixels
 from osteorad.segmentation.seg_source import LPS_TO_RAS, Plane, SourceSeries
 
 # of this program, the same in every installation and in every DICOM file that it writes
@@ -120,28 +120,6 @@ def _slices(patch: Patch | None) -> list[int]:
     if patch is None:
         return []
     return [patch.start[2] + int(k) for k in np.flatnonzero(patch.array.any(axis=(0, 1)))]
-
-
-def pixels(patch: Patch | None, k: int, grid: Grid) -> NDArray[np.uint8]:
-    """Slice k of a mask as a frame (rows, columns)."""
-    frame = np.zeros((grid.shape[1], grid.shape[0]), dtype=np.uint8)
-    if patch is not None and 0 <= k - patch.start[2] < patch.array.shape[2]:
-        columns, rows, _ = patch.slices
-        frame[rows, columns] = patch.array[:, :, k - patch.start[2]].T
-    return frame
-
-
-def packed(frames: Iterable[NDArray[np.uint8]]) -> bytes:
-    """Bits of frames one after the other, the lowest first, without gaps between frames, of even length."""
-    parts: list[bytes] = []
-    rest = np.zeros(0, dtype=np.uint8)
-    for frame in frames:
-        bits = np.concatenate([rest, frame.ravel()])
-        whole = len(bits) // 8 * 8
-        parts.append(np.packbits(bits[:whole], bitorder="little").tobytes())
-        rest = bits[whole:]
-    content = b"".join([*parts, np.packbits(rest, bitorder="little").tobytes()])
-    return content + b"\0" * (len(content) % 2)
 
 
 # --- modules ----------------------------------------------------------------------------------------------------------

@@ -94,7 +94,8 @@ def test_image_that_is_not_there_is_refused(inputs):
 def test_masks_on_another_grid_are_refused(inputs):
     session = read_json(inputs["images"])["images"][0]["session"]
     grid = grid_of((20, 24, 6))
-    mask_entry(inputs["masks"].parent / "p1", np.ones(grid.shape), grid, session=session, roi="lesion", lesion=1)
+    for roi in ("bone", "lesion"):
+        mask_entry(inputs["masks"].parent / "p1", np.ones(grid.shape), grid, session=session, roi=roi, lesion=1)
     with pytest.raises(ValueError, match="different grids"):
         export_patient(**inputs)
 

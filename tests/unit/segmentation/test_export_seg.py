@@ -25,7 +25,8 @@ from osteorad.images.volume import Grid, Patch
 from osteorad.segmentation import seg_object as writer
 from osteorad.segmentation.export_seg import Drawn, Exported, Origin, export_image
 from osteorad.segmentation.seg_check import SegDiffersError, check_seg
-from osteorad.segmentation.seg_object import packed, uid_of
+from osteorad.segmentation.seg_object import uid_of
+from osteorad.segmentation.seg_pixels import packed
 from osteorad.segmentation.seg_source import SourceSeries, read_series
 from tests.unit.dicom.dicom_build import ct_series
 from tests.unit.dicom.mask_helpers import grid_of_slices
@@ -101,8 +102,11 @@ def test_voxels_lie_where_they_were_for_two_other_readers(tmp_path, name):
         assert volume.array.sum() == array.sum()
 
 
-def test_order_of_the_source_files_plays_no_part(ct):
-    series, grid, paths = ct
+def test_order_of_the_source_files_plays_no_part(tmp_path):
+    def timed(header: Dataset) -> None:
+        header.ContentTime = f"1000{int(header.InstanceNumber) % 60:02d}"
+
+    series, grid, paths = source(tmp_path, edit=timed)
     shuffled = random.Random(3).sample(paths, len(paths))
     assert export_image(MASKS, read_series(shuffled), grid, ORIGIN) == export_image(MASKS, series, grid, ORIGIN)
 

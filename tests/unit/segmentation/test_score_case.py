@@ -40,6 +40,13 @@ def test_touching_and_overlapping_lesions_count_each_voxel_once():
     assert same(score_patches(patches, patches[:1], grid_of()), score_voxels(one | other, one, SPACING))
 
 
+def test_lesions_whose_blocks_lie_over_each_other_lose_nothing():
+    arrays = (np.random.default_rng(5).random((3, 12, 11, 10)) < 0.1).astype(np.uint8)
+    patches = [trimmed(Patch(start=(0, 0, 0), array=array)) for array in arrays]
+    found = score_patches(patches, patches[1:], grid_of((12, 11, 10)))
+    assert same(found, score_voxels(arrays.any(axis=0), arrays[1:].any(axis=0), SPACING))
+
+
 @pytest.mark.parametrize(("lesions", "predicted"), [([], []), ([], FOUND), (LESIONS, [])])
 def test_empty_combinations(lesions, predicted):
     grid = grid_of() if lesions or predicted else None

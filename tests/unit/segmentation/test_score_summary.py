@@ -107,6 +107,12 @@ def test_no_curve_where_a_component_has_no_score():
     assert summarise([case("a")], [component("a", None)], draws=10, name="x")["froc"] is None
 
 
+def test_a_sample_holds_as_many_patients_as_there_are():
+    drawn = draw_patients(["b", "a", "b"], 50, "x")
+    assert drawn.patients == {"a": 0, "b": 1}
+    assert (drawn.weights.sum(axis=1) == 2).all()
+
+
 def test_intervals_are_percentiles_over_drawn_patients(summary):
     """The same by a plain loop over the same patients: all of one's cases come along."""
     counts = np.random.default_rng(seed_from("a/net/external")).multinomial(4, [0.25] * 4, size=400)
