@@ -96,14 +96,22 @@ class Batches:
         return index, self._kept_inside(at, shape)
 
     def _anywhere(self, rng: np.random.Generator) -> tuple[int, NDArray[np.float64]]:
+        """Every place of the patch inside the image is as likely as any other."""
         index = int(rng.integers(len(self.cases)))
         shape = np.array(self.cases[index].labels_zyx.shape)
-        return index, self._kept_inside(np.floor(rng.uniform(0.0, 1.0, 3) * shape), shape)
+        edges = self._edges()
+        first = np.floor(rng.uniform(0.0, 1.0, 3) * (np.maximum(shape - edges, 0.0) + 1.0))
+        return index, self._kept_inside(first + (edges - 1.0) / 2.0, shape)
+
+    def _edges(self) -> NDArray[np.float64]:
+        """Edges of the patch on (slices, rows, columns)."""
+        edges = np.ones(3)
+        edges[-len(self.plan.patch) :] = self.plan.patch
+        return edges
 
     def _kept_inside(self, centre: NDArray[np.float64], shape: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float64]:
         """The centre moved so that the patch leaves the image as little as it can."""
-        edges = np.ones(3)
-        edges[-len(self.plan.patch) :] = self.plan.patch
+        edges = self._edges()
         half, last = (edges - 1) / 2.0, np.asarray(shape) - 1.0
         narrow = edges > np.asarray(shape)
         inside = np.clip(centre, np.minimum(half, last - half), np.maximum(half, last - half))

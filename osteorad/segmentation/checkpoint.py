@@ -6,10 +6,11 @@ another folder and is never found. The last two checkpoints are kept, and a smal
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import logging
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LAST, BEFORE, HALF_WRITTEN = "last.pt", "last-1.pt", "last.pt.tmp"
 JOURNAL = "runs.jsonl"
+DIGEST = 32  # bytes
 # All that a step of training depends on, beside the batches, which are functions of the step. Neither Python's nor
 # numpy's own generators are used; training checks that.
 STATES = (
@@ -35,7 +37,10 @@ STATES = (
     "torch_rng",
     "cuda_rng",
 )
-UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
+
+
+class UnusableError(Exception):
+    """A checkpoint that is damaged, or not one of this training."""
 
 
 class Checkpoints:
@@ -51,7 +56,7 @@ class Checkpoints:
         """Keep the state under `last.pt`, and what stood there as `last-1.pt`. There is always a whole one."""
         temporary, last = self.folder / HALF_WRITTEN, self.folder / LAST
         with temporary.open("wb") as stream:
-            torch.save({**states, "key": self.key}, stream)
+            stream.write(packed({**states, "key": self.key}))
             stream.flush()
             os.fsync(stream.fileno())
         if last.exists():
@@ -79,13 +84,13 @@ class Checkpoints:
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
-            states: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            states = unpacked(path.read_bytes())
             if missing := [name for name in STATES if name not in states]:
-                raise KeyError(f"without {', '.join(missing)}")
+                raise UnusableError(f"it holds no {', '.join(missing)}")
             if states["key"] != self.key:
-                raise ValueError("of other settings, cases or code")
-        except UNREADABLE as error:
-            log.warning("checkpoint %s cannot be used: %s", path.name, _first_line(error))
+                raise UnusableError("it is of other settings, cases or code")
+        except UnusableError as error:
+            log.warning("checkpoint %s cannot be used: %s", path.name, error)
             return None
         return states
 
@@ -122,5 +127,17 @@ def _sync(folder: Path) -> None:
         os.close(number)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def packed(states: Mapping[str, Any]) -> bytes:
+    """SHA-256 of what follows, and torch's form of the state."""
+    sink = io.BytesIO()
+    torch.save(dict(states), sink)
+    return hashlib.sha256(sink.getbuffer()).digest() + sink.getvalue()
+
+
+def unpacked(content: bytes) -> dict[str, Any]:
+    """The state again, without running code; UnusableError where a byte is missing or changed."""
+    wanted, body = content[:DIGEST], memoryview(content)[DIGEST:]
+    if hashlib.sha256(body).digest() != wanted:
+        raise UnusableError("it is not whole")
+    states: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    return states

@@ -36,17 +36,15 @@ def facts_of(files: Sequence[CaseFiles]) -> list[CaseFacts]:
     return found
 
 
-def prepared_cases(
-    files: Sequence[CaseFiles], plan: Plan, folder: Path, *, in_memory_gb: float = IN_MEMORY_GB
-) -> list[TrainingCase]:
-    """Cases as the network sees them. folder : emptied; takes the arrays beyond `in_memory_gb`."""
+def prepared_cases(files: Sequence[CaseFiles], plan: Plan, folder: Path) -> list[TrainingCase]:
+    """Cases as the network sees them. folder : emptied; takes the arrays beyond IN_MEMORY_GB."""
     shutil.rmtree(folder, ignore_errors=True)
     tell = _progress("prepared", len(files))
     held, found = 0, []
     for number, file in enumerate(files):
         case = prepare_case(read_case(file), plan)
         held += case.array_zyx.nbytes + case.labels_zyx.nbytes
-        found.append(case if held <= in_memory_gb * 1e9 else _mapped(case, folder, number))
+        found.append(case if held <= IN_MEMORY_GB * 1e9 else _mapped(case, folder, number))
         tell()
     return found
 

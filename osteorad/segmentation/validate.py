@@ -25,7 +25,7 @@ from osteorad.segmentation.preprocess import FloatArray, TrainingCase
 log = logging.getLogger(__name__)
 
 SLICES = 8  # of a 2D network at a time
-TILE_STEP = 0.75  # of a 3D patch's edge
+TILE_STEP = 0.75  # of the patch's edge, at most
 Stop = Callable[[], bool]
 
 
@@ -76,41 +76,34 @@ def validated(
 
 @torch.no_grad()
 def draw_lesions(module: nn.Module, array_zyx: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
-    """Voxels whose probability of lesion is over one half: whole slices, or the mean over tiles of the patch's size."""
+    """Voxels whose probability of lesion is over one half, as the mean over windows of the patch's size.
+
+    Windows, not whole slices: instance normalisation takes its mean over what it sees, and in training that is a patch.
+    """
     was_training = module.training
     module.eval()
     try:
-        if plan.dimensions == 2:
-            parts = [array_zyx[first : first + SLICES] for first in range(0, len(array_zyx), SLICES)]
-            return np.concatenate([_slices(module, part, plan, machine) for part in parts])
-        return _tiled(module, array_zyx, plan, machine)
+        if plan.dimensions == 3:
+            return _drawn(module, array_zyx[None], plan, machine)[0]
+        parts = [array_zyx[first : first + SLICES] for first in range(0, len(array_zyx), SLICES)]
+        return np.concatenate([_drawn(module, part, plan, machine) for part in parts])
     finally:
         module.train(was_training)
 
 
-def _slices(module: nn.Module, slices: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
-    rows, columns = slices.shape[1:]
-    whole = _padded(slices, (0, *plan.divisor), plan)
-    return _probability(module, whole[:, None], plan, machine)[:, :rows, :columns] > 0.5
-
-
-def _padded(array: FloatArray, divisors: Sequence[int], plan: Plan) -> FloatArray:
-    """The array grown at its far ends to multiples of the divisors, at least two of each; 0 leaves an axis alone."""
-    sizes = [max(-(-size // d), 2) * d if d else size for size, d in zip(array.shape, divisors, strict=True)]
-    return np.pad(array, [(0, w - h) for h, w in zip(array.shape, sizes, strict=True)], constant_values=plan.lowest)
-
-
-def _tiled(module: nn.Module, array_zyx: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
-    shape = array_zyx.shape
+def _drawn(module: nn.Module, images: FloatArray, plan: Plan, machine: Machine) -> NDArray[np.bool_]:
+    """The same of some slices or of one volume, shape (images, *spatial)."""
+    shape = images.shape[1:]
     short = [max(edge - size, 0) for edge, size in zip(plan.patch, shape, strict=True)]
-    array = np.pad(array_zyx, [(0, grow) for grow in short], constant_values=plan.lowest)
-    total = np.zeros(array.shape, dtype=np.float32)
-    count = np.zeros(array.shape, dtype=np.uint8)
-    for window in _windows(array.shape, plan.patch):
-        total[window] += _probability(module, array[window][None, None], plan, machine)[0]
+    pads = [(0, 0), *((grow // 2, grow - grow // 2) for grow in short)]  # all round, as patches are in training
+    padded = np.pad(images, pads, constant_values=plan.lowest)
+    total = np.zeros(padded.shape, dtype=np.float32)
+    count = np.zeros(padded.shape[1:], dtype=np.float32)
+    for window in _windows(padded.shape[1:], plan.patch):
+        total[:, *window] += _probability(module, padded[:, None, *window], plan, machine)
         count[window] += 1
     drawn: NDArray[np.bool_] = total > 0.5 * count
-    return drawn[tuple(slice(0, size) for size in shape)]
+    return drawn[:, *(slice(before, before + size) for (before, _), size in zip(pads[1:], shape, strict=True))]
 
 
 def _windows(shape: Sequence[int], patch: Sequence[int]) -> Iterator[tuple[slice, ...]]:

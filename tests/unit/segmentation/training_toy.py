@@ -1,7 +1,12 @@
-"""A cohort of tiny images with bright lesions, as files: manifests, NIfTI, samples and splits, for tests of training."""
+"""A cohort of tiny images with bright lesions, as files, and the plan and cases that training makes of it."""
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import os
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +15,10 @@ import numpy as np
 
 from osteorad.cohort.schemas import SAMPLES, SPLITS
 from osteorad.files import table_from_rows, write_json, write_parquet
-from osteorad.images.volume import write_nifti
+from osteorad.images.volume import Grid, write_nifti
 from osteorad.provenance import sha256_file
+from osteorad.segmentation.plan import Fingerprint, Plan
+from osteorad.segmentation.preprocess import TrainingCase
 
 SHAPE = (32, 32, 6)
 SPACING_MM = (2.0, 2.0, 3.0)
@@ -73,6 +80,41 @@ def sphere(shape: tuple[int, int, int], centre: tuple[float, ...], radius_mm: fl
     return sum(parts) <= 1.0
 
 
+def toy_plan(**changes: Any) -> Plan:
+    """A plan of a 2D network that sees lesions only, of two slices of 8 x 8 a step."""
+    marks = Fingerprint(
+        cases=1,
+        cases_with_lesion=1,
+        median_spacing_mm=(1.0, 1.0, 1.0),
+        median_shape=(8, 8, 8),
+        labelled_percentiles=(0.0, 1.0),
+        labelled_mean=0.0,
+        labelled_sd=1.0,
+    )
+    plain: dict[str, Any] = {
+        "network": "unet2d_tiny", "network_settings": {"features": [4, 8]}, "dimensions": 2, "channels": 1, "labels": 2,
+        "image": "ct", "lesion": "lesion", "bone": None, "units": "HU", "spacing_mm": (1.0, 1.0, None),
+        "window": (0.0, 100.0), "mean": 50.0, "sd": 25.0, "patch": (8, 8), "batch": 2, "divisor": (2, 2),
+        "step_gb": 0.0, "fingerprint": marks,
+    }  # fmt: skip
+    return Plan(**{**plain, **changes})
+
+
+def toy_case(name: str = "p/s", shape: tuple[int, int, int] = (5, 20, 24), *, lesion: bool = True) -> TrainingCase:
+    """A prepared case, (slices, rows, columns), whose values tell the place: 10,000 slices + 100 rows + columns."""
+    slices, rows, columns = np.indices(shape)
+    labels = np.zeros(shape, dtype=np.uint8)
+    if lesion:
+        labels[2:4, 5:9, 14:20] = 2
+    x, y, z = shape[::-1]
+    return TrainingCase(
+        name=name,
+        array_zyx=(10_000 * slices + 100 * rows + columns).astype(np.float32),
+        labels_zyx=labels,
+        grid=Grid(shape=(x, y, z), affine_ras=np.diag([-1.0, -1.0, 1.0, 1.0])),
+    )
+
+
 def make_toy(root: Path, patients: int = 6, *, bone: bool = False) -> Toy:
     """Write a cohort. Every patient has a body of bone; all but the last have a lesion in it."""
     toy = Toy(root, tuple(f"p{number}" for number in range(patients)))
@@ -122,7 +164,7 @@ def write_session(
                 "path": path,
                 "sha256": sha256_file(mask_folder / path),
                 "voxels": int(mask.sum()),
-            }  # fmt: skip
+            }
         )
     write_json(mask_folder / "masks.json", {"cohort": "c", "patient": patient, "set": "manual", "masks": entries})
 
@@ -141,3 +183,57 @@ def write_tables(toy: Toy) -> None:
         for p in toy.patients
     ]  # fmt: skip
     write_parquet(toy.root / "splits.parquet", table_from_rows(splits, SPLITS))
+
+
+def steps_taken(counter: Path) -> int:
+    """Steps of the optimiser that `train_and_die` counted."""
+    return len(counter.read_text()) if counter.exists() else 0
+
+
+def train_and_die(
+    job: dict[str, Any], counter: Path, die_at: int | None = None, in_checkpoint: int | None = None
+) -> None:
+    """Train in a process of its own; counter : a byte a step.
+
+    Killed with SIGKILL after step `die_at` of this process, or in checkpoint `in_checkpoint` of it, when the temporary
+    file is whole and not yet renamed.
+    """
+    from osteorad.segmentation import checkpoint, job_train, learner
+
+    learn, replace, checkpoints = learner.Training.learn, os.replace, itertools.count(1)
+
+    def counted(self: Any, batch: Any) -> None:
+        learn(self, batch)
+        with counter.open("a") as stream:
+            stream.write(".")
+        if die_at is not None and next(steps) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def interrupted(source: Any, target: Any) -> None:
+        if Path(target).name == checkpoint.LAST and next(checkpoints) == in_checkpoint:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+
+    steps = itertools.count(1)
+    learner.Training.learn = counted  # type: ignore[method-assign]
+    checkpoint.os.replace = interrupted  # type: ignore[attr-defined]
+    job_train.train_job(**job)
+
+
+def in_a_process(arguments: tuple[Any, ...], *, send: tuple[signal.Signals, Path, int] | None = None) -> int:
+    """Run `train_and_die` in a fresh process that has torch loaded already; its exit code.
+
+    send : a signal that the process gets when `counter` holds so many steps.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["osteorad.segmentation.job_train"])
+    child = context.Process(target=train_and_die, args=arguments)
+    child.start()
+    if send is not None:
+        number, counter, wanted = send
+        while steps_taken(counter) < wanted and child.is_alive():
+            time.sleep(0.005)
+        os.kill(child.pid or 0, number)
+    child.join(120)
+    assert child.exitcode is not None
+    return child.exitcode
