@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 BROKEN = "cohorts:\n  p:\n    source: phantm\n    rois: {marrow: ['*']}\n"
 MESSAGE = (
     "config.yaml:3 cohorts.p.source: unknown value 'phantm'. Did you mean 'phantom'? "
-    "Valid: deidentified, dicom, phantom, table."
+    "Valid: deidentified, dicom, phantom, slices, table."
 )
 
 

@@ -136,4 +136,4 @@ def test_imported_distributions_of_the_real_scripts_are_in_the_lock():
 
         foreign = {n for n in others if n not in sys.stdlib_module_names}
         names = {provenance.DISTRIBUTIONS.get(n, n.replace("_", "-").lower()) for n in foreign}
-        assert names == set(used), script.name
+        assert names - {"torch"} == set(used), script.name  # torch is installed apart: envs/apart.in
