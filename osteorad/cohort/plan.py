@@ -276,8 +276,13 @@ class Plan:
         return self.of_cohort(analysis, f"features/{recipe.preset}/{recipe.reference_set}/{name}")
 
     def second_features(self, analysis: str) -> list[str]:
-        """The feature table of a second reader's contours, where the recipe asks for one."""
+        """The feature table of a second reader's contours, where the recipe asks for one.
+
+        Where networks draw in folds, that reader's features are the samples' own already.
+        """
         recipe = self.recipes[analysis]
+        if recipe.segmentation is not None:
+            return []
         name = f"features/{recipe.preset}/{recipe.second_set}/features.parquet"
         return [self.of_cohort(analysis, name)] if recipe.second_set else []
 
