@@ -24,7 +24,7 @@ from osteorad.segmentation.heads import bone_probability, lesion_probability
 from osteorad.segmentation.native import Source, Stream, axes_between, mean_slabs
 from osteorad.segmentation.numerics import Machine, machine_of
 from osteorad.segmentation.plan import Plan
-from osteorad.segmentation.windows import MOST_WHOLE, FloatArray, Predict, Read, slide_slices, slide_volume, whole_slice
+from osteorad.segmentation.windows import FloatArray, Predict, Read, slide_slices, slide_volume
 
 log = logging.getLogger(__name__)
 
@@ -103,18 +103,17 @@ def _scaled(source: Source, plan: Plan) -> Read:
 def sliding(
     read: Read, shape: tuple[int, int, int], predict: Predict, plan: Plan, *, overlap: float
 ) -> Iterator[FloatArray]:
-    """Probabilities (channels, slices, rows, columns) in order; whole slices where a network sees slices.
+    """Probabilities (channels, slices, rows, columns) in order.
 
-    read : the image as the network sees it. shape : (slices, rows, columns).
+    read : the image as the network sees it. shape : (slices, rows, columns). Windows have the size of the patch, never
+    of a whole slice: instance normalisation takes its mean over what it sees, and in training that was a patch.
     """
     if plan.dimensions == 3:
         depth, height, width = plan.patch
         window = (depth, height, width)
         yield from slide_volume(read, shape, predict, window=window, overlap=overlap, fill=plan.lowest)
         return
-    rows, columns = whole_slice(*shape[1:], plan.divisor)
-    if rows * columns > MOST_WHOLE:
-        rows, columns = plan.patch
+    rows, columns = plan.patch
     yield from slide_slices(read, shape, predict, window=(rows, columns), overlap=overlap, fill=plan.lowest)
 
 

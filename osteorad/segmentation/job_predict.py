@@ -218,7 +218,8 @@ def _draw_session(assignment: Assignment, entry: Facts, folder: Path, fold: Fold
 def _gate_of(masks: GateMasks, assignment: Assignment, entry: Facts, grid: Grid, roi: str) -> Gate:
     """The gate of one image; ValueError where its network drew the patient in another role, or drew no such bone."""
     of_patient = masks.entries.get(assignment.patient)
-    if of_patient is None or of_patient["role"] != assignment.role:
+    same = (assignment.role, list(assignment.networks))
+    if of_patient is None or (of_patient["role"], of_patient["networks"]) != same:
         raise ValueError(f"gate {masks.network}: {assignment.patient} was not drawn as {assignment.role}")
     path = masks.folder / of_patient["path"]
     where = (entry["session"], _drawn_on(entry), roi)

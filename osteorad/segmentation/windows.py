@@ -21,8 +21,8 @@ Predict = Callable[[FloatArray], FloatArray]
 Read = Callable[[int, int], FloatArray]
 
 SIGMA = 0.125  # of the edge
-AT_ONCE = 4  # windows that go through the network together
-MOST_WHOLE = 1024 * 1024  # pixels of a slice that a 2D network sees as a whole
+AT_ONCE = 4  # slices that go through a network together
+VOLUMES_AT_ONCE = 1  # windows of a volume, whose feature maps are large
 
 
 def starts(size: int, window: int, overlap: float) -> list[int]:
@@ -48,14 +48,6 @@ def gaussian(window: Sequence[int]) -> FloatArray:
     return (weights / weights.max()).astype(np.float32)
 
 
-def whole_slice(rows: int, columns: int, divisor: Sequence[int]) -> tuple[int, int]:
-    """The window that holds a whole slice: its edges, rounded up to twice the divisor at least."""
-    height, width = (
-        max(math.ceil(size / least), 2) * least for size, least in zip((rows, columns), divisor, strict=True)
-    )
-    return height, width
-
-
 def slide_slices(
     read: Read,
     shape: tuple[int, int, int],
@@ -73,10 +65,7 @@ def slide_slices(
     places = list(product(starts(rows, window[0], overlap), starts(columns, window[1], overlap)))
     weights = gaussian(window)
     for first in range(0, slices, AT_ONCE):
-        image = _padded(read(first, min(first + AT_ONCE, slices)), (1, *window), fill)
-        if len(places) == 1:
-            yield predict(image)[:, :, :rows, :columns].swapaxes(0, 1)
-            continue
+        image, inner = _padded(read(first, min(first + AT_ONCE, slices)), (1, *window), fill)
         sums: FloatArray = np.zeros((0, *image.shape), dtype=np.float32)
         total: FloatArray = np.zeros(image.shape[1:], dtype=np.float32)
         for row, column in places:
@@ -85,7 +74,7 @@ def slide_slices(
             sums = sums if len(sums) else np.zeros((len(found), *image.shape), dtype=np.float32)
             sums[:, :, *at] += found * weights
             total[at] += weights
-        yield (sums / total)[:, :, :rows, :columns]
+        yield (sums / total)[:, *inner]
 
 
 def slide_volume(
@@ -109,7 +98,7 @@ def slide_volume(
     sums: FloatArray = np.zeros((0, *window), dtype=np.float32)
     total: FloatArray = np.zeros(window, dtype=np.float32)
     for level, end in zip(levels, [*levels[1:], max(slices, depth)], strict=True):
-        image = _padded(read(level, min(level + depth, slices)), window, fill)
+        image, inner = _padded(read(level, min(level + depth, slices)), window, fill)
         for at, found in _through(predict, image, places, window):
             if not len(sums):
                 sums = np.zeros((len(found), *image.shape), dtype=np.float32)
@@ -117,7 +106,8 @@ def slide_volume(
             sums[:, :, *at] += found * weights
             total[:, *at] += weights
         done = end - level
-        yield (sums[:, :done] / total[:done])[:, : slices - level, :rows, :columns]
+        finished = sums[:, :done] / total[:done]
+        yield finished[:, inner[0] if slices < depth else slice(None), *inner[1:]]
         sums, total = _moved_up(sums, done, 1), _moved_up(total, done, 0)
 
 
@@ -126,7 +116,7 @@ def _through(
 ) -> Iterator[tuple[tuple[slice, slice], FloatArray]]:
     """Place of each window of one level, and what the network gives there."""
     left = iter(places)
-    while some := list(islice(left, AT_ONCE)):
+    while some := list(islice(left, VOLUMES_AT_ONCE)):
         at = [(slice(row, row + window[1]), slice(column, column + window[2])) for row, column in some]
         yield from zip(at, predict(np.stack([image[:, *place] for place in at])), strict=True)
 
@@ -138,9 +128,11 @@ def _moved_up(array: FloatArray, slices: int, axis: int) -> FloatArray:
     return moved
 
 
-def _padded(image: FloatArray, window: Sequence[int], fill: float) -> FloatArray:
-    """The image, filled up behind to one window's edges at least."""
-    missing = [(0, max(edge - size, 0)) for size, edge in zip(image.shape, window, strict=True)]
-    if not any(behind for _, behind in missing):
-        return np.ascontiguousarray(image)
-    return np.pad(image, missing, constant_values=fill)
+def _padded(image: FloatArray, window: Sequence[int], fill: float) -> tuple[FloatArray, tuple[slice, slice, slice]]:
+    """The image, filled up to one window at least, on both sides as patches in training are; and where it then lies."""
+    short = [max(edge - size, 0) for size, edge in zip(image.shape, window, strict=True)]
+    k, j, i = (slice(grow // 2, grow // 2 + size) for grow, size in zip(short, image.shape, strict=True))
+    if any(short):
+        around = [(grow // 2, grow - grow // 2) for grow in short]
+        image = np.pad(image, around, constant_values=fill)
+    return np.ascontiguousarray(image), (k, j, i)

@@ -79,12 +79,14 @@ def test_networks_are_shown_what_they_learned_from(
             shown.append(images[:, 0].numpy())
             return super().forward(images)
 
-    _probabilities(volume, trained(Looking(0.0, 0.0, 0.0), spacing_mm=spacing))
+    _probabilities(volume, trained(Looking(0.0, 0.0, 0.0), spacing_mm=spacing, patch=(64, 64)))
     rows, columns = wanted.shape[1:]
-    found = np.concatenate(shown)[:, :rows, :columns]
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
-    beyond = np.concatenate(shown)[:, rows:, :]
-    assert not beyond.size or np.all(beyond == np.float32(chosen.lowest))
+    first = (64 - rows) // 2, (64 - columns) // 2
+    whole = np.concatenate(shown)
+    inner = (slice(None), slice(first[0], first[0] + rows), slice(first[1], first[1] + columns))
+    np.testing.assert_allclose(whole[inner], wanted, atol=1e-4)
+    whole[inner] = chosen.lowest
+    assert np.all(whole == np.float32(chosen.lowest))
 
 
 def test_turned_is_right_for_every_order_of_axes() -> None:
@@ -105,11 +107,10 @@ def test_the_order_of_axes_in_the_file_changes_no_probability() -> None:
     assert one[LESION].max() > 0.99
 
 
-def test_a_large_slice_goes_in_windows_and_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_have_the_size_of_the_patch_and_change_nothing_else() -> None:
     volume = _noise()
-    whole = _probabilities(volume, trained(Bright()))
-    monkeypatch.setattr(infer, "MOST_WHOLE", 100)
-    np.testing.assert_allclose(_probabilities(volume, trained(Bright())), whole, atol=1e-6)
+    whole = _probabilities(volume, trained(Bright(), patch=(64, 64)))
+    np.testing.assert_allclose(_probabilities(volume, trained(Bright(), patch=(8, 8))), whole, atol=1e-6)
 
 
 def test_windows_at_once_change_no_label() -> None:
@@ -122,16 +123,17 @@ def test_windows_at_once_change_no_label() -> None:
     np.testing.assert_allclose(predict(image), single, atol=1e-6)
 
 
-def test_a_window_of_a_volume_network_is_the_patch() -> None:
+@pytest.mark.parametrize("more", [{"patch": (8, 16)}, VOLUMES], ids=["2D", "3D"])
+def test_a_window_is_the_patch(more: dict) -> None:
     seen: list[tuple[int, ...]] = []
 
     def predict(windows: np.ndarray) -> np.ndarray:
         seen.append(windows.shape[1:])
         return windows[:, None]
 
-    own: Plan = plan(**VOLUMES)
+    own: Plan = plan(**more)
     list(sliding(lambda a, b: np.zeros((b - a, 20, 24), np.float32), (12, 20, 24), predict, own, overlap=0.5))
-    assert set(seen) == {(4, 16, 16)}
+    assert set(seen) == {tuple(more["patch"])}
 
 
 def test_an_image_in_other_units_is_refused() -> None:

@@ -252,10 +252,11 @@ def test_a_gate_of_another_fold_or_role_is_refused(tmp_path: Path, monkeypatch: 
         job_predict.write_json(gate, {**told, **change})
         with pytest.raises(ValueError, match=words):
             _predict(tmp_path, images, _networks(tmp_path), settings=GATED, gate=gate)
-    rows = [{**row, "role": "external"} if row["patient"] == "p1" else row for row in told["patients"]]
-    job_predict.write_json(gate, {**told, "patients": rows})
-    with pytest.raises(ValueError, match="p1 was not drawn as out_of_fold"):
-        _predict(tmp_path, images, _networks(tmp_path), settings=GATED, gate=gate)
+    for change in ({"role": "external"}, {"networks": ["i2"]}):
+        rows = [{**row, **change} if row["patient"] == "p1" else row for row in told["patients"]]
+        job_predict.write_json(gate, {**told, "patients": rows})
+        with pytest.raises(ValueError, match="p1 was not drawn as out_of_fold"):
+            _predict(tmp_path, images, _networks(tmp_path), settings=GATED, gate=gate)
 
 
 def test_gate_and_settings_go_together(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from osteorad.segmentation import windows
-from osteorad.segmentation.windows import gaussian, slide_slices, slide_volume, starts, whole_slice
+from osteorad.segmentation.windows import gaussian, slide_slices, slide_volume, starts
 
 SHAPES_3D = [((7, 9, 11), (4, 4, 4)), ((3, 5, 20), (4, 8, 8)), ((16, 16, 16), (16, 16, 16)), ((33, 17, 5), (8, 16, 4))]
 
@@ -100,6 +100,7 @@ def test_how_many_windows_go_together_changes_nothing(monkeypatch: pytest.Monkey
 
     before = found()
     monkeypatch.setattr(windows, "AT_ONCE", at_once)
+    monkeypatch.setattr(windows, "VOLUMES_AT_ONCE", at_once)
     for one, other in zip(before, found(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -120,6 +121,20 @@ def test_windows_near_a_middle_weigh_more() -> None:
     assert found[5] == pytest.approx(far / (near + far), rel=1e-5)
 
 
-def test_a_whole_slice_is_padded_to_the_divisor() -> None:
-    assert whole_slice(512, 500, (16, 16)) == (512, 512)
-    assert whole_slice(7, 33, (8, 8)) == (16, 40)
+def test_an_image_smaller_than_its_window_lies_in_the_middle_of_what_fills_it_up() -> None:
+    seen: list[np.ndarray] = []
+
+    def looking(blocks: np.ndarray) -> np.ndarray:
+        seen.append(blocks)
+        return blocks[:, None]
+
+    image = np.ones((2, 3, 4), dtype=np.float32)
+    (found,) = slide_slices(lambda a, b: image[a:b], image.shape, looking, window=(8, 8), overlap=0.5, fill=-7.0)
+    assert found.shape == (1, 2, 3, 4)
+    assert np.argwhere(seen[0][0] == 1).min(axis=0).tolist() == [2, 2]
+    assert set(seen[0][seen[0] != 1]) == {-7.0}
+    (found,) = slide_volume(lambda a, b: image[a:b], image.shape, looking, window=(4, 8, 8), overlap=0.5, fill=-7.0)
+    assert found.shape == (1, 2, 3, 4)
+    assert np.all(found == 1)
+    assert np.argwhere(seen[1][0] == 1).min(axis=0).tolist() == [1, 2, 2]
+    assert set(seen[1][seen[1] != 1]) == {-7.0}
