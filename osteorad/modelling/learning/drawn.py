@@ -86,7 +86,7 @@ def fold_tables(base: pa.Table, found: Sequence[pa.Table], splits: pa.Table, rec
     than the base, or where people draw and there are tables of folds.
     """
     folds: dict[FoldKey, pa.Table] = {}
-    whole = table_hash(base)
+    whole = table_hash(base) if found else ""
     for table in found:
         facts = fold_facts(table)
         if facts is None or f"{AUTOMATIC}{facts.network}" != recipe.mask_set:
