@@ -168,7 +168,7 @@ def index(folder: str, state: str, fresh: bool) -> None:
 def write_export(folder: str, patients: int, files: int) -> None:
     """Write an export of empty files and the index of it, as if each header named its patient."""
     from osteorad.cohort.sources import source_of
-    from osteorad.dicom import index
+    from osteorad.dicom import index, index_headers
 
     base = Path(folder)
     for patient in range(patients):
@@ -183,7 +183,7 @@ def write_export(folder: str, patients: int, files: int) -> None:
         uids = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         return values | dict.fromkeys(uids, f"1.2.{int(name)}")
 
-    index._header_values = told  # the pass over headers has a measurement of its own
+    index_headers.header_values = told  # the pass over headers has a measurement of its own
     source = source_of("breast", kind="dicom", path="export", workdir=base, private_dir="private")
     print(json.dumps({"patients": len(index.update(source, progress=False))}))
 
@@ -214,7 +214,7 @@ def headers_pydicom(folder: str) -> None:
     """Read every header up to the pixels with pydicom, and the six values that an index holds."""
     import pydicom
 
-    from osteorad.dicom.index import HEADER_TAGS
+    from osteorad.dicom.index_headers import HEADER_TAGS
 
     rows = []
     for path in _files(folder):

@@ -13,6 +13,8 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -50,9 +52,28 @@ def _hide_messages() -> None:
     """Messages of exceptions, of warnings and of pydicom's log may quote values: none of them is shown."""
     sys.excepthook = _without_message
     warnings.showwarning = _warned
-    # not by the logger's level, which pydicom sets again; and its modules have loggers of their own
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_not_of_pydicom)
+    _shut_pydicom()
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """No warnings and no log of pydicom: they show the values that they are about."""
+    logger, handler = _shut_pydicom()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(handler)
+
+
+def _shut_pydicom() -> tuple[logging.Logger, logging.Handler]:
+    """Its modules' loggers hand up to this one; its level would not do, since pydicom sets that itself."""
+    logger, handler = logging.getLogger("pydicom"), logging.NullHandler()
+    logger.propagate = False
+    logger.addHandler(handler)
+    return logger, handler
 
 
 def _edited(key: Path) -> str:
@@ -78,10 +99,6 @@ def _in_plain_words(kind: type[BaseException], error: BaseException, trace: Trac
         print(f"{kind.__name__}: {error}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
-
-
-def _not_of_pydicom(record: logging.LogRecord) -> bool:
-    return record.name.split(".")[0] != "pydicom"
 
 
 def _warned(

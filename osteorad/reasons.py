@@ -36,6 +36,7 @@ REASONS: dict[str, Reason] = {
         archive_packed="A packed file (zip, tar, gz, ...) that was not looked into: unpack it beside the others.",
         link_not_followed="A symbolic link, which is not followed: what it points at may be private, or there twice.",
         file_special="A pipe, socket or device, no file.",
+        file_unreadable="The file cannot be opened, because of its rights or its disk; each run tries again.",
         folder_unreadable="The folder cannot be listed, so nothing is known of what it holds.",
         dicom_unreadable="The DICOM header cannot be read.",
         identity_missing="PatientID, study, series or instance UID is empty, so the object cannot be placed safely.",

@@ -10,7 +10,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,16 @@ from osteorad.provenance import sha256_bytes
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows: no clock in the file
 SMALL = 5  # fewer people than this in a cell may be found again
 SHORTEST = 4  # characters of a name that is looked for: shorter ones are in every text
+PICTURE = b"data:image/"
+TOKEN = re.compile(rb"[A-Za-z0-9]+")
 COUNTS = ("n", "count", "patients", "events", "k")
-OF_ANALYSIS = ("report.html", "report.json", "evaluation.json", "audit.json")
+OF_ANALYSIS = ("report.html", "report.json", "evaluation.json", "audit.json", "bundle/bundle.json")
 OF_COHORT = ("flow.json",)
 STAYS = {
     "samples.parquet, splits.parquet, predictions.parquet, set_aside.parquet": "a row a patient or lesion",
     "steps.parquet, selection.parquet, lineage.json, models/": "what was learned, fold by fold, and from whom",
+    "folds/, seg/, work/": "masks of patients; weights, which may give away whom a network saw",
+    "pages with pictures": "they show patients",
     "flow.json of analyses, history.html": "may name patients, or runs that were not the last",
     "cohort pages, pages of patients, review.html": "pictures and a row a patient",
     "privacy.html": "for the data protection officer of this site",
@@ -61,15 +65,19 @@ def release(loaded: Loaded, analyses: Sequence[str], out: Path) -> Released:
     """
     asked = _asked(loaded, analyses)
     cohorts = sorted({loaded.config.analyses[name].cohort for name in asked})
-    files = {
+    found = {
         name: path.read_bytes()
         for name, path in sorted({**_of_analyses(loaded, asked), **_of_cohorts(loaded, cohorts)}.items())
     }
-    _refuse_named(loaded, files)
+    files = {name: content for name, content in found.items() if PICTURE not in content}
+    names = set(_names(loaded, cohorts))
+    _refuse_named(names, files)
     listed = {name: sha256_bytes(content) for name, content in files.items()}
     contents = {"RELEASE.json": json_text({"title": loaded.config.title, "files": listed}).encode(), **files}
     write_bytes(out, _zipped(contents))
-    return Released(path=out, packed=tuple(files), remarks=(*_too_short(loaded), *_small_cells(files)))
+    pictures = [f"not packed: {name} shows pictures." for name in found if name not in files]
+    remarks = (*pictures, *_not_looked_for(names), *_small_cells(files))
+    return Released(path=out, packed=tuple(files), remarks=remarks)
 
 
 def _asked(loaded: Loaded, analyses: Sequence[str]) -> list[str]:
@@ -88,9 +96,8 @@ def _asked(loaded: Loaded, analyses: Sequence[str]) -> list[str]:
 def _of_analyses(loaded: Loaded, names: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name in names:
-        folder = loaded.path(f"results/analyses/{name}")
-        paths = [*(folder / one for one in OF_ANALYSIS), *sorted((folder / "bundle").rglob("*"))]
-        found |= {f"analyses/{name}/{p.relative_to(folder).as_posix()}": p for p in paths if p.is_file()}
+        paths = {f"analyses/{name}/{one}": loaded.path(f"results/analyses/{name}/{one}") for one in OF_ANALYSIS}
+        found |= {packed: path for packed, path in paths.items() if path.is_file()}
     return found
 
 
@@ -112,30 +119,56 @@ def _zipped(contents: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _refuse_named(loaded: Loaded, files: dict[str, bytes]) -> None:
+def _refuse_named(names: Iterable[str], files: dict[str, bytes]) -> None:
     """Stop where a file names a patient, session or series of any cohort."""
-    names = sorted(name for name in set(_names(loaded)) if len(name) >= SHORTEST)
-    pattern = re.compile(
-        rb"(?<![A-Za-z0-9])(?:" + b"|".join(re.escape(n.encode()) for n in names) + rb")(?![A-Za-z0-9])"
-    )
-    if not names:
-        return
-    if found := [name for name, content in files.items() if pattern.search(content)]:
-        raise UserError(f"not released: {', '.join(found)} would name patients. Please report this as a bug.")
+    told = []
+    for file, content in files.items():
+        words = set(TOKEN.findall(content))
+        told += [f"{file} names '{name}'" for name in sorted(names) if _is_in(name, content, words, file)]
+    if told:
+        more = f" and {len(told) - 1} more" if len(told) > 1 else ""
+        raise UserError(
+            f"not released: {told[0]}{more}. Where a patient, session or series is not called like a word of the page "
+            "by chance, please report this as a bug."
+        )
 
 
-def _names(loaded: Loaded) -> Iterator[str]:
+def _is_in(name: str, content: bytes, words: Set[bytes], file: str) -> bool:
+    """True where a name stands alone in a file. words : of the file, without which a large cohort would take hours."""
+    raw = name.encode()
+    if len(name) < SHORTEST or not set(TOKEN.findall(raw)) <= words:
+        return False
+    if _is_number(name):
+        return file.endswith(".json") and b'"' + raw + b'"' in content
+    before, after = rb"(?<![A-Za-z0-9])", rb"(?![A-Za-z0-9])"
+    if name.isdigit():  # 0007 is no number, but the end of 0.0007 is one
+        before, after = rb"(?<![A-Za-z0-9.,])", rb"(?![A-Za-z0-9]|[.,][0-9])"
+    return re.search(before + re.escape(raw) + after, content) is not None
+
+
+def _is_number(name: str) -> bool:
+    return name.isdigit() and not name.startswith("0")
+
+
+def _names(loaded: Loaded, packed: Sequence[str]) -> Iterator[str]:
+    """Names of patients, sessions and series of all cohorts. packed : cohorts of which something leaves."""
     for cohort in loaded.config.cohorts:
         folder = loaded.path(f"results/cohorts/{cohort}")
         for table, columns in (("patients", ("patient",)), ("series", ("session", "series"))):
-            if (path := folder / f"{table}.parquet").is_file():
+            path = folder / f"{table}.parquet"
+            if path.is_file():
                 read = read_parquet(path, columns=columns)
                 yield from (text for column in columns for text in read[column].to_pylist() if text)
+            elif cohort in packed and table == "patients":
+                where = f"cohort {cohort}: {path.name} is gone"
+                raise UserError(f"{where}, so that names cannot be looked for. Run snakemake.")
 
 
-def _too_short(loaded: Loaded) -> Iterator[str]:
-    if count := sum(len(name) < SHORTEST for name in set(_names(loaded))):
+def _not_looked_for(names: Collection[str]) -> Iterator[str]:
+    if count := sum(len(name) < SHORTEST for name in names):
         yield f"not looked for: {count} patients whose names have under {SHORTEST} characters."
+    if count := sum(len(name) >= SHORTEST and _is_number(name) for name in names):
+        yield f"looked for between quotes alone: {count} patients whose names are numbers, as any page holds."
 
 
 def _small_cells(files: dict[str, bytes]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from osteorad.cohort.config import TABLE
+from osteorad.cohort.key_settings import networks_of
 from osteorad.cohort.load import Loaded
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
 from osteorad.cohort.sources import read_withdrawn
@@ -123,6 +124,8 @@ def review_of(loaded: Loaded, cohort: str, patients: Collection[str] | None) -> 
 def _mask_sets(loaded: Loaded, cohort: str) -> set[str]:
     """Mask sets that a verdict may be about: the first reader's, those of the recipes, and folders of mask files."""
     asked = loaded.outcomes_of(cohort).values()
+    networks = networks_of(loaded.recipes, loaded.segmentations)
+    learned = {n.mask_set for name, n in networks.items() if loaded.config.analyses[name].cohort == cohort}
     folders = loaded.path("contours")
     drawn = {folder.name for folder in folders.iterdir() if folder.is_dir()} if folders.is_dir() else set()
-    return {MANUAL} | drawn | {name for recipe in asked for name in recipe.drawn_sets}
+    return {MANUAL} | drawn | learned | {name for recipe in asked for name in recipe.drawn_sets}

@@ -12,7 +12,8 @@ from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, read_key
 from osteorad.cohort.review import FILE as REVIEW
 from osteorad.cohort.tables import read_table
 from osteorad.errors import UserError
-from osteorad.verify.originals import ExportReader, add_table, quiet_pydicom
+from osteorad.joblog import quiet_pydicom
+from osteorad.verify.originals import ExportReader, add_table
 from osteorad.verify.progress import Progress
 from osteorad.verify.report import Report
 from osteorad.verify.scan import Scan

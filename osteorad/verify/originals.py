@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,20 +37,6 @@ IDENTIFIERS = frozenset({"PatientID", "AccessionNumber", "StudyID", "DeviceSeria
 RUN = re.compile(rb"[\x20-\x7e\xa0-\xff]{6,}")
 PLACE = re.compile(r"Address|Institution|Telephone|Residence|Occupation")
 NAME_COLUMN = re.compile(r"name|nom\b|vorname|prenom|reader|arzt|physician|doctor|surgeon", re.IGNORECASE)
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """No warnings and no log of pydicom: they show the values that they are about."""
-    logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before
 
 
 @dataclass(slots=True)

@@ -17,7 +17,8 @@ MODULES = (
     "cohort/feature_table.py", "cohort/known.py", "cohort/lesion_table.py", "cohort/load.py", "cohort/load_analyses.py",
     "cohort/load_checks.py", "cohort/load_cohorts.py", "cohort/load_networks.py", "cohort/load_recipes.py",
     "cohort/located.py", "cohort/new.py", "cohort/pseudonyms.py", "cohort/series_table.py", "cohort/sources.py",
-    "cohort/tables.py", "cohort/validation.py", "cohort/whole.py", "dicom/index.py", "dicom/series.py", "errors.py",
+    "cohort/tables.py", "cohort/validation.py", "cohort/whole.py", "dicom/index.py", "dicom/index_listing.py",
+    "dicom/series.py", "errors.py",
 )  # fmt: skip
 TESTS = ("unit/cohort", "unit/dicom/test_index.py", "unit/dicom/test_index_hostile.py")
 # What holds sentences that are no messages: descriptions of settings, what the drafted settings comment, log lines.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 
 import pyarrow as pa
@@ -56,9 +57,58 @@ def test_the_same_files_give_the_same_bytes(loaded, tmp_path):
 @pytest.mark.parametrize("name", [PATIENT, SESSION, "e01234567"])
 def test_a_page_that_names_somebody_stops_it(loaded, tmp_path, name):
     write_text(loaded.workdir / "results/analyses/os/report.html", f"<td>{name}</td>")
-    with pytest.raises(UserError, match=r"analyses/os/report\.html would name patients"):
+    with pytest.raises(UserError, match=rf"not released: analyses/os/report\.html names '{name}'\."):
         release(loaded, [], tmp_path / "out.zip")
     assert not (tmp_path / "out.zip").exists()
+
+
+def test_neither_masks_nor_weights_leave(loaded, tmp_path):
+    for name in ("folds/r1f1/networks/unet/i1/weights.safetensors", "seg/unet/seg.json", "bundle/weights.safetensors"):
+        write_text(loaded.workdir / "results/analyses/os" / name, "{}")
+    write_text(loaded.workdir / "work/os/last.pt", "weights")
+    assert set(release(loaded, [], tmp_path / "out.zip").packed) == PAGES
+
+
+def test_a_page_with_pictures_stays_and_is_told(loaded, tmp_path):
+    write_text(loaded.workdir / "results/analyses/os/report.html", '<image href="data:image/webp;base64,UklGRg==">')
+    done = release(loaded, [], tmp_path / "out.zip")
+    assert set(done.packed) == PAGES - {"analyses/os/report.html"}
+    assert done.remarks[0] == "not packed: analyses/os/report.html shows pictures."
+
+
+def test_without_the_list_of_patients_nothing_leaves(loaded, tmp_path):
+    (loaded.workdir / "results/cohorts/real/patients.parquet").unlink()
+    with pytest.raises(UserError, match=r"cohort real: patients\.parquet is gone"):
+        release(loaded, [], tmp_path / "out.zip")
+
+
+def called(loaded, *names: str) -> None:
+    write_parquet(loaded.workdir / "results/cohorts/real/patients.parquet", pa.table({"patient": list(names)}))
+
+
+def test_patients_called_by_numbers_stop_no_page_that_holds_numbers(loaded, tmp_path):
+    called(loaded, "2000", "0012", "a-2000")
+    write_text(loaded.workdir / "results/analyses/os/report.html", "2000 resamples, p = 0.0012 and .0012")
+    remarks = release(loaded, [], tmp_path / "out.zip").remarks
+    assert "looked for between quotes alone: 1 patients" in remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("report.html", "<td>0012</td>"), ("audit.json", '["2000"]'), ("report.html", "<b>a-2000</b>")]
+)
+def test_patients_called_by_numbers_are_found_where_they_are_names(loaded, tmp_path, file, text):
+    called(loaded, "2000", "0012", "a-2000")
+    write_text(loaded.workdir / "results/analyses/os" / file, text)
+    with pytest.raises(UserError, match=f"analyses/os/{file} names"):
+        release(loaded, [], tmp_path / "out.zip")
+
+
+def test_thousands_of_names_are_looked_for_in_seconds(loaded, tmp_path):
+    called(loaded, *(f"p{number:012x}" for number in range(20_000)))
+    write_text(loaded.workdir / "results/analyses/os/report.html", "<td>patients 0.123</td>" * 50_000)
+    began = time.process_time()
+    release(loaded, [], tmp_path / "out.zip")
+    assert time.process_time() - began < 15
 
 
 def test_small_cells_and_names_that_are_too_short_are_told(loaded, tmp_path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import yaml
 
 from osteorad.cohort.check import Known, check
 from osteorad.cohort.keys import key_texts
 from osteorad.cohort.load import load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, phantom_patient_ids
-from osteorad.cohort.review import read_verdicts, reviews_of
+from osteorad.cohort.review import read_verdicts, review_of, reviews_of
+from osteorad.cohort.segmentation import SegmentationRecipe
 from osteorad.cohort.tables import read_table
 from osteorad.cohort.verdicts import rejecting
 from osteorad.errors import ConfigError
@@ -152,6 +156,17 @@ def test_a_mask_set_of_drawn_files_may_be_judged(tmp_path):
     assert len(check(work, root).problems) == 1
     (work / "contours/later").mkdir(parents=True)
     assert check(work, root).problems == []
+
+
+def test_a_mask_set_that_networks_learn_from_may_be_judged(tmp_path):
+    """The review page shows it: a line that the page saved must not stop the next run."""
+    work, root = folder(tmp_path, lines((ONE, MASK.replace("manual", "reader2"), "rejected")))
+    loaded = load(work, root)
+    assert len(review_of(loaded, "real", None)[1]) == 1
+    settings = yaml.safe_load((ROOT / "resources/recipes/afnouch2023.yaml").read_text())
+    settings["segmentation"]["mask_set"] = "reader2"
+    recipes = {"os": SegmentationRecipe.model_validate(settings)}
+    assert review_of(replace(loaded, segmentations=recipes), "real", None)[1] == []
 
 
 def test_patients_of_a_phantom_are_known_before_any_run(tmp_path):

@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from osteorad.cohort.sources import Source
 from osteorad.dicom import index
+from osteorad.dicom.index_headers import HEADER_TAGS, header_values
 from osteorad.errors import ConfigError
 from osteorad.files import read_json, read_parquet
 
@@ -177,7 +178,7 @@ def test_an_update_killed_before_the_index_is_made_good(source, monkeypatch):
     patient = source.pseudonym("A")
     write(source.folder / "A/0", "A", text="longer than before")
     with monkeypatch.context() as killed:
-        killed.setattr(index, "_write_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(index, "write_entries", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             index.update(source)
     after_kill = state(source, patient)
@@ -188,7 +189,7 @@ def test_an_update_killed_before_the_index_is_made_good(source, monkeypatch):
 
 def test_an_unchanged_source_is_listed_and_not_read(source, monkeypatch):
     patients = index.update(source)
-    monkeypatch.setattr(index, "_read_index", lambda _: pytest.fail("the index was read"))
+    monkeypatch.setattr(index, "read_entries", lambda _: pytest.fail("the index was read"))
     assert index.update(source) == patients
 
 
@@ -204,7 +205,7 @@ def test_values_are_those_of_pydicom(tmp_path, patient):
     data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     data.save_as(path, enforce_file_format=True)
     header = pydicom.dcmread(path)
-    assert index._header_values(path) == {tag: str(header.get(tag, "") or "").strip() for tag in index.HEADER_TAGS}
+    assert header_values(path) == {tag: str(header.get(tag, "") or "").strip() for tag in HEADER_TAGS}
 
 
 def test_what_a_state_said_before_is_kept_until_the_patient_is_gone(source):
@@ -225,7 +226,7 @@ def test_a_header_out_of_order_is_read_to_its_end(source):
     # a tag of group 0008 turned into one beyond the identity: reading must not end there
     modality = text.index(b"\x08\x00\x60\x00CS")
     path.write_bytes(text[:modality] + b"\x7f\x00\x60\x00CS" + text[modality + 6 :])
-    values = index._header_values(path)
+    values = header_values(path)
     assert values["PatientID"] == "A"
     assert values["Modality"] == ""
 
@@ -245,6 +246,27 @@ def test_nothing_of_who_withdrew_is_kept_and_their_files_are_counted(source):
     assert {(row["source_patient_id"], row["study_uid"]) for row in kept if row["reason"]} == {("", "")}
     assert gone not in (source.state / "pseudonyms.tsv").read_text()
     assert index.patient_files(after, gone) == []
+
+
+def test_a_study_shared_with_who_withdrew_stays_nobodys(source):
+    """Whose images it holds was never known: they may be those of the one who withdrew."""
+    write(source.folder / "A" / "7", "A", study="1.2.7")
+    write(source.folder / "B" / "7", "B", study="1.2.7")
+    index.update(source)
+    assert len(index.patient_files(source, source.pseudonym("B"))) == 3
+    after = replace(source, withdrawn=frozenset({source.pseudonym("A")}))
+    for _ in range(2):
+        index.update(after)
+        assert len(index.patient_files(after, source.pseudonym("B"))) == 3
+        (source.folder / "B" / "0").touch()
+    unplaced = read_json(source.state / "state/unplaced.json")["set_aside"]
+    assert sorted((row["reason"], row["count"]) for row in unplaced) == [
+        ("study_patient_conflict", 1),
+        ("withdrawn", 4),
+    ]
+    kept = [row for row in read_parquet(source.state / "index.parquet").to_pylist() if row["reason"] == "withdrawn"]
+    assert {row["source_patient_id"] for row in kept} == {""}
+    assert sorted(row["study_uid"] for row in kept) == ["", "", "", "1.2.7"]
 
 
 def test_a_new_file_of_who_withdrew_is_not_taken(source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import os
@@ -12,16 +13,18 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
 import pytest
 
+from osteorad import active
 from osteorad.cohort.new import look_through
 from osteorad.cohort.pseudonyms import PHANTOM_KEY
 from osteorad.cohort.sources import Source
 from osteorad.cohort.tables import read_table
-from osteorad.dicom import index
+from osteorad.dicom import index, index_entries, index_headers, index_listing
 from osteorad.dicom.adopt import adopt_patient
 from osteorad.errors import ConfigError
 from osteorad.files import read_json
@@ -112,18 +115,82 @@ def test_an_export_that_cannot_be_listed_loses_nobody(source):
     assert index.patients(source) == before
 
 
-def test_files_that_cannot_be_read_are_counted(source, monkeypatch):
+def test_files_that_cannot_be_opened_are_counted_and_tried_again(source, monkeypatch):
     write(source.folder / "closed", "B", study="1.2.2")
-    real = index._opened
+    real = index_headers._opened
 
     def opened(path: Path):
         if path.name == "closed":
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(index, "_opened", opened)
+    with monkeypatch.context() as playing:
+        playing.setattr(index_headers, "_opened", opened)
+        index.update(source)
+        assert unplaced(source) == {"file_unreadable": 1}
+    assert source.pseudonym("B") in index.update(source)  # rights were given: neither size nor time moved
+    assert unplaced(source) == {}
+
+
+def test_a_file_that_moved_and_cannot_be_opened_stops_nothing(source, monkeypatch):
     index.update(source)
-    assert unplaced(source) == {"dicom_unreadable": 1}
+    patient = source.pseudonym("A")
+    index.record_hashes(source, patient, index.patient_files(source, patient))
+    os.utime(source.folder / "A/1", ns=(1, 1))
+
+    def refused(path: Path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(index_entries, "sha256_file", refused)
+    monkeypatch.setattr(index_headers, "_opened", refused)
+    assert index.update(source) == []
+    assert unplaced(source) == {"file_unreadable": 1}
+
+
+def test_a_file_that_goes_while_its_folder_is_listed_is_none(source, monkeypatch):
+    class Going:
+        """An entry of a folder, of a temporary file that a copy under way has just renamed."""
+
+        name, path = ".1.Xy7", str(source.folder / ".1.Xy7")
+
+        def is_dir(self, **_):
+            return False
+
+        is_symlink = is_dir
+
+        def is_file(self, **_):
+            return True
+
+        def stat(self, **_):
+            raise FileNotFoundError(2, "No such file or directory", self.path)
+
+    real = os.scandir
+
+    @contextmanager
+    def scandir(path):
+        with real(path) as items:
+            yield [*items, Going()]
+
+    monkeypatch.setattr(index_listing.os, "scandir", scandir)
+    monkeypatch.setattr(index, "refuse_unlisted", lambda _: None)
+    assert index.update(source) == [source.pseudonym("A")]
+    assert unplaced(source) == {}
+
+
+def test_a_file_system_without_locks_stops_no_index(source, monkeypatch):
+    def refused(stream, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(active.fcntl, "flock", refused)
+    assert index.update(source) == [source.pseudonym("A")]
+
+
+def test_no_value_of_a_header_is_warned_of(source, recwarn, capfd):
+    raw = (source.folder / "A/1").read_bytes()
+    (source.folder / "A/1").write_bytes(raw.replace(b"1.2.1.1\0", b"1.2.Doe^"))
+    index.update(source)
+    assert not recwarn.list
+    assert "Doe" not in capfd.readouterr().err
 
 
 def test_folders_deeper_than_a_path_may_be(source):
@@ -224,8 +291,8 @@ def deflated(path: Path, more: bytes) -> None:
 def test_deflated_files_are_read_from_their_beginning_alone(source):
     deflated(source.folder / "A/1", bytes(1 << 26))
     assert (source.folder / "A/1").stat().st_size < 1 << 18
-    with index._opened(source.folder / "A/1") as stream:
-        assert len(stream.read()) < 2 * index.IDENTITY_BYTES
+    with index_headers._opened(source.folder / "A/1") as stream:
+        assert len(stream.read()) < 2 * index_headers.IDENTITY_BYTES
     assert index.update(source) == [source.pseudonym("A")]
     assert unplaced(source) == {}
 
