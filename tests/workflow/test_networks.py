@@ -101,7 +101,10 @@ def test_each_drawn_session_is_a_dicom_seg(networks):
         assert [one["patient"] for one in told["patients"]] == [one["patient"] for one in drawn["patients"]]
         for one in told["patients"]:
             listed = read_json(networks / f"{DRAW}/seg/{network}" / one["path"])
-            assert all((networks / f"{DRAW}/seg/{network}/{one['patient']}" / file["path"]).is_file() for file in listed["files"])
+            assert all(
+                (networks / f"{DRAW}/seg/{network}/{one['patient']}" / file["path"]).is_file()
+                for file in listed["files"]
+            )
 
 
 def test_a_second_run_does_nothing(networks):
