@@ -7,6 +7,7 @@ min_version("9.0")
 include: "rules/common.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"
+include: "rules/slices.smk"
 include: "rules/tables.smk"
 include: "rules/features.smk"
 include: "rules/cohort.smk"

@@ -2,7 +2,7 @@
 
 IDENTIFIED = cohorts_with("dicom", "phantom")
 INGESTED = ingested_with("dicom", "deidentified", "phantom")
-WITH_IMAGES = cohorts_with("dicom", "deidentified", "phantom")
+WITH_IMAGES = cohorts_with("dicom", "deidentified", "phantom", "slices")
 
 
 # sees identity: its log names types and places only
@@ -131,7 +131,7 @@ rule publish_unplaced:
     benchmark:
         "benchmarks/publish_unplaced/{cohort}.tsv"
     wildcard_constraints:
-        cohort=ingested_with("dicom", "deidentified"),
+        cohort=ingested_with("dicom", "deidentified", "slices"),
     conda:
         "../envs/core.yaml"
     threads: 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from osteorad.cohort.load import Loaded, load
 from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.review import review_of
 from osteorad.cohort.series_table import series_problems
+from osteorad.cohort.slice_manifest import problems_of as slice_problems
 from osteorad.cohort.tables import Table, lines_text, read_table, unknown_column
 from osteorad.cohort.whole import COHORTS, lacking, outcome_problems, whole_patients
 from osteorad.errors import ConfigError
@@ -82,6 +84,10 @@ def check_loaded(loaded: Loaded, known: Mapping[str, Known]) -> Report:
             continue
         if cohort.table is not None:
             problems += feature_problems(loaded, name, cohort.table)
+            continue
+        if cohort.slices is not None:
+            where = partial(loaded.located.where, "cohorts", name, "slices")
+            problems += slice_problems(cohort.slices, loaded.workdir, where)
             continue
         if loaded.whole(name):
             problems += _whole(loaded, name)

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 from osteorad.cohort.recipe import flat_overrides
 from osteorad.cohort.settings import Name, Settings
 
+SLICES = "slices"  # source of 2D slices as pictures
 TABLE = "table"  # source, and name of image, ROI, session and preset of a feature table
 # Our names of the clinical table's columns; everything else is a covariate and needs to stand in `keep`.
 LESION_COLUMNS = ("patient", "session", "date", "roi_name", "outcome", "location", "type")
@@ -142,6 +143,17 @@ class Cohort(Settings):
         if not isinstance(value, dict) or value.get("source") != TABLE:
             return value
         return {**value, "rois": value.get("rois") or {TABLE: [TABLE]}, "modalities": value.get("modalities") or []}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _slices_parts(cls, value: Any) -> Any:
+        """Slices are stacked to one image called `ct`; their regions have names of ours, for which no pattern looks."""
+        if not isinstance(value, dict) or value.get("source") != SLICES:
+            return value
+        folders = value.get("slices")
+        bone = not isinstance(folders, dict) or folders.get("bone", "") is not None
+        rois = {"lesion": ["lesion"], **({"bone": ["bone"]} if bone else {})}
+        return {**value, "rois": value.get("rois") or rois, "modalities": value.get("modalities") or ["CT"]}
 
     @property
     def covariates(self) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from osteorad.cohort.config import TABLE, Analysis, Cohort, Config
+from osteorad.cohort.config import SLICES, TABLE, Analysis, Cohort, Config
 from osteorad.cohort.recipe import SHUFFLED, Recipe
 from osteorad.cohort.segmentation import SegmentationRecipe, SegmentationSettings
 from osteorad.cohort.verdicts import Verdicts, rejecting
@@ -77,6 +77,8 @@ def asked_presets(config: Config, recipes: Mapping[str, Recipe], cohort: str) ->
 
 def asked_images(config: Config, recipes: Mapping[str, Recipe], cohort: str, preset: str) -> list[str]:
     """Images whose features a cohort needs under a preset."""
+    if config.cohorts[cohort].source == SLICES:
+        return []  # grey values are no HU: the cohort page gets tables without a row
     if preset == "lesion-table":
         return ["ct", "pet"]
     asked = _recipes_of(config, recipes, cohort)

@@ -48,6 +48,7 @@ RULES: dict[str, Key] = {
     "deidentify_contours": Key("cohort", used.of_cohort("rois", "head"), DICOM_DATA),
     "adopt_images": Key("cohort", used.of_cohort("head"), DICOM_DATA),
     "adopt_contours": Key("cohort", used.of_cohort("head"), DICOM_DATA),
+    "adopt_slices": Key("cohort", used.of_cohort("slices")),
     "publish_unplaced": Key("cohort", lambda s: None),
     "import_table": Key("cohort", used.of_cohort("table", "exclude")),
     "import_clinical": Key("cohort", used.of_cohort("clinical")),

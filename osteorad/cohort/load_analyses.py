@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from os.path import isfile  # unlike Path's, it answers for names that cannot be one
 
-from osteorad.cohort.config import TABLE, Analysis, Cohort, FeatureTable
+from osteorad.cohort.config import SLICES, TABLE, Analysis, Cohort, FeatureTable
 from osteorad.cohort.load_checks import Checks
 from osteorad.cohort.located import Located
 from osteorad.cohort.recipe import JUDGED, MODELS, PRESETS, Recipe
@@ -93,6 +93,12 @@ class AnalysisChecks(Checks):
             return
         if cohort.source == TABLE or TABLE in (*recipe.images, recipe.preset):
             yield from self._recipe_of_tables(located, recipe, analysis, cohort)
+            return
+        if cohort.source == SLICES:
+            yield (
+                f"{located.where('preset')}: cohort '{analysis.cohort}' is slices as pictures: its grey values are no "
+                "HU and its pixels have no size, so no features are computed. Wanted: a recipe of kind segmentation."
+            )
             return
         if recipe.roi not in cohort.rois:
             yield unknown_name(f"ROI of cohort '{analysis.cohort}'", recipe.roi, cohort.rois, located.where("roi"))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from os.path import isdir, isfile  # unlike Path's, they answer for names that cannot be one
 
-from osteorad.cohort.config import LESION_COLUMNS, TABLE, TABLE_COLUMNS, Cohort
+from osteorad.cohort.config import LESION_COLUMNS, SLICES, TABLE, TABLE_COLUMNS, Cohort
 from osteorad.cohort.load_checks import Checks
 from osteorad.cohort.pseudonyms import FILE_NAME
 from osteorad.cohort.whole import COHORTS, is_whole, looks_whole
@@ -32,6 +32,8 @@ class CohortChecks(Checks):
         at = ("cohorts", name)
         if cohort.table is not None and cohort.source != TABLE:
             yield f"{self._at(*at, 'table')}: only for source table, here the source is {cohort.source}."
+        if cohort.slices is not None and cohort.source != SLICES:
+            yield f"{self._at(*at, 'slices')}: only for source slices, here the source is {cohort.source}."
         if cohort.source == "phantom":
             for key in ("path", "clinical", "lesions", "series"):
                 if (*at, key) in self.located.lines:
@@ -41,6 +43,9 @@ class CohortChecks(Checks):
             yield f"{self._at(*at, 'phantom')}: only for source phantom, here the source is {cohort.source}."
         if cohort.source == TABLE:
             yield from self._feature_table(name, cohort)
+            return
+        if cohort.source == SLICES:
+            yield from self._slices(name, cohort)
             return
         if not is_whole(self.workdir, name, cohort):
             yield from self._head(name, cohort)
@@ -95,9 +100,21 @@ class CohortChecks(Checks):
         elif not isfile(self.workdir / cohort.table.path):
             yield _no_file(self._at(*at, "table", "path"), cohort.table.path)
 
+    def _slices(self, name: str, cohort: Cohort) -> Iterator[str]:
+        """Folders and manifest are looked at by `slice_manifest.problems_of`."""
+        at = ("cohorts", name)
+        for key in ("path", "clinical", "lesions", "series", "head", "kernel", "modalities", "rois"):
+            if (*at, key) in self.located.lines:
+                yield f"{self._at(*at, key)}: not for source slices, where 'slices' says all. Remove it."
+        if cohort.slices is None:
+            yield f"{self._at(*at, 'slices')}: this key is missing. Wanted:  slices: {{path: FOLDER, manifest: FILE}}"
+        elif made := self._within(cohort.slices.path):
+            place = self._at(*at, "slices", "path")
+            yield f"{place}: this folder holds '{made}', which a run writes. Wanted: a folder of its own."
+
     def _tables(self, name: str, cohort: Cohort) -> Iterator[str]:
         at = ("cohorts", name)
-        if cohort.source in ("phantom", TABLE) or is_whole(self.workdir, name, cohort):
+        if cohort.source in ("phantom", TABLE, SLICES) or is_whole(self.workdir, name, cohort):
             return
         files = {
             ("clinical", "path"): cohort.clinical.path if cohort.clinical else None,
@@ -134,7 +151,7 @@ class CohortChecks(Checks):
             yield f"{self._at(*at, 'modalities')}: the list is empty. Wanted: CT, PT or both."
 
     def _exclusions(self, name: str, cohort: Cohort) -> Iterator[str]:
-        form = FILE_NAME if cohort.source in ("deidentified", TABLE) else PSEUDONYM
+        form = FILE_NAME if cohort.source in ("deidentified", TABLE, SLICES) else PSEUDONYM
         for patient in cohort.exclude:
             if not form.fullmatch(patient):
                 place = self._at("cohorts", name, "exclude")

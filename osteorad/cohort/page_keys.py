@@ -12,6 +12,7 @@ from osteorad.cohort.plan import Plan
 READERS = {
     "dicom": ("publish_unplaced", "deidentify_images", "deidentify_contours"),
     "deidentified": ("publish_unplaced", "adopt_images", "adopt_contours"),
+    "slices": ("publish_unplaced", "adopt_slices"),
     "phantom": ("write_phantom_patient", "write_phantom_tables", "deidentify_images", "deidentify_contours"),
 }
 LEARNING = ("make_samples", "make_splits", "fit_models", "freeze_bundle", "audit_analysis", "evaluate_analysis")

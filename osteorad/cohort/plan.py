@@ -29,6 +29,7 @@ PRIVACY = {
     "dicom": "Pseudonymised under PS3.15 with a key kept apart: who holds the key can find the patients again.",
     "deidentified": "The images came here pseudonymised; this workflow holds no key to them.",
     "phantom": "Digital patients: nobody's data.",
+    "slices": "The slices came here as pictures, under pseudonyms that were given before; this workflow holds no key.",
     "table": "The feature table came here pseudonymised; this workflow holds no key to it.",
 }
 HEADS = {
@@ -159,6 +160,12 @@ class Plan:
         assert table is not None
         return table.model_dump(mode="json")
 
+    def slice_settings(self, cohort: str) -> dict[str, Any]:
+        """Settings of a cohort of slices."""
+        settings = self.config.cohorts[cohort].slices
+        assert settings is not None
+        return settings.model_dump(mode="json")
+
     def lesion_table(self, cohort: str) -> str:
         """Path of the table of lesions: the phantom's own, or the configured one."""
         if cohort not in self.sources:
@@ -213,6 +220,8 @@ class Plan:
         wanted = {"modalities", "rois", "kernel", "head", "exclude", "phantom"}
         if settings.source == TABLE:
             wanted = {"table", "exclude"}
+        if settings.slices is not None:
+            wanted = {"slices", "exclude"}
         return {
             "title": settings.title,
             "source": settings.source,
@@ -434,7 +443,12 @@ def load_plan(workdir: Path, root: Path) -> Plan:
     loaded = load(workdir, root)
     sources = {
         name: source_of(
-            name, kind=cohort.source, path=cohort.path, workdir=workdir, private_dir=loaded.config.private_dir
+            name,
+            kind=cohort.source,
+            path=cohort.path,
+            workdir=workdir,
+            private_dir=loaded.config.private_dir,
+            slices=cohort.slices,
         )
         for name, cohort in loaded.config.cohorts.items()
         if cohort.source not in ("phantom", TABLE) and not loaded.whole(name)

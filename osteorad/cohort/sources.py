@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from osteorad.cohort.config import Slices
 from osteorad.cohort.pseudonyms import make_key, patient_pseudonym, read_key
 from osteorad.cohort.tables import read_table
 from osteorad.errors import ConfigError, unknown_name
@@ -34,6 +35,8 @@ class Source:
     state: Path
     key: bytes | None
     withdrawn: frozenset[str] = frozenset()  # pseudonyms
+    slices: Slices | None = None  # where the folder holds pictures
+    workdir: Path = Path()
 
     def pseudonym(self, source_patient_id: str) -> str:
         """The pseudonym of a person; the PatientID itself where the source holds no identity."""
@@ -47,16 +50,22 @@ def state_folder(name: str, *, kind: str, workdir: Path, private_dir: str) -> Pa
     return workdir / private_dir / name if kind in ("dicom", "phantom") else workdir / OWN_STATE / name
 
 
-def source_of(name: str, *, kind: str, path: str | None, workdir: Path, private_dir: str) -> Source:
-    """The source of a cohort that reads a folder (kind `dicom` or `deidentified`); makes its key on first use.
+def source_of(
+    name: str, *, kind: str, path: str | None, workdir: Path, private_dir: str, slices: Slices | None = None
+) -> Source:
+    """The source of a cohort that reads a folder (kind `dicom`, `deidentified`, `slices`); makes a key on first use.
 
     Raises UserError where the key is unusable (see `pseudonyms.read_key`) or the list of withdrawn patients is.
     """
     folder = workdir / (path or "")
     state = state_folder(name, kind=kind, workdir=workdir, private_dir=private_dir)
     withdrawn = read_withdrawn(state)
-    if kind == "deidentified":
-        return Source(name=name, folder=folder, state=state, key=None, withdrawn=withdrawn)
+    if slices is not None:
+        folder = workdir / slices.path
+    if kind in ("deidentified", "slices"):
+        return Source(
+            name=name, folder=folder, state=state, key=None, withdrawn=withdrawn, slices=slices, workdir=workdir
+        )
     make_key(state / "key")
     make_key(workdir / private_dir / "project.key")
     return Source(name=name, folder=folder, state=state, key=read_key(state / "key"), withdrawn=withdrawn)

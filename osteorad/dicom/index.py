@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from osteorad.active import one_at_a_time
+from osteorad.cohort import slice_source
 from osteorad.cohort.pseudonyms import FILE_NAME, key_check
 from osteorad.cohort.sources import KNOWN, Source
 from osteorad.dicom.index_entries import (
@@ -49,6 +50,8 @@ def update(source: Source, *, progress: bool = True) -> list[str]:
 
     Raises ConfigError where two people would share a pseudonym or an ID cannot be a file name.
     """
+    if source.slices is not None:
+        return slice_source.update(source, source.slices, source.workdir)
     refuse_unlisted(source)
     with one_at_a_time(source.state / ".index.lock"):
         unchanged = _unchanged(source)

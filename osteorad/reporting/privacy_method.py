@@ -43,7 +43,7 @@ OF_PIXELS = {"113102": "Clean Recognizable Visual Features Option"}  # of cohort
 def done_section(source: str, policies: Rows) -> doc.Section:
     """What was done. policies : a row a manifest: patient, edition, options, date_shifted."""
     patients = {row["patient"] for row in policies}
-    if source == "deidentified":
+    if source in ("deidentified", "slices"):
         return _taken_over(len(patients), sorted({str(row["edition"]) for row in policies if row["edition"]}))
     policy = load_policy()
     editions = sorted({str(told["edition"]) for told in policies if told["edition"]})

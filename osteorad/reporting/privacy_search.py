@@ -14,7 +14,7 @@ COMMAND = "python -m osteorad verify-deid FOLDER"
 
 def search_word(source: str, search: Counts | None, searched: Counts) -> dict[str, str]:
     """A chip: what the search said. searched : what it would see now."""
-    if source == "deidentified":
+    if source in ("deidentified", "slices"):
         return {"text": "Not searched: no originals here to compare with", "tone": "warn"}
     if search is None:
         return {"text": "Not searched yet", "tone": "warn"}
@@ -31,7 +31,7 @@ def search_section(source: str, search: Counts | None, searched: Counts) -> doc.
     """What the search said, or why there is none."""
     word = search_word(source, search, searched)["text"]
     command = doc.pairs([("Command", COMMAND)], code=True)
-    if search is None or source == "deidentified":
+    if search is None or source in ("deidentified", "slices"):
         title, text = _none(source)
         parts = [doc.note(text, title=title, tone="warn"), command]
         return doc.section("search", "Search for leaks", f"{word}: 0 values.", parts, numbers={"zero": 0})
@@ -47,7 +47,7 @@ def search_section(source: str, search: Counts | None, searched: Counts) -> doc.
 
 
 def _none(source: str) -> tuple[str, str]:
-    if source == "deidentified":
+    if source in ("deidentified", "slices"):
         return (
             "Nothing to compare with.",
             "The originals are elsewhere. Ask the site that holds them to search what it sent: with --dicom the "

@@ -19,6 +19,7 @@ KINDS = {
     "dicom": "Pseudonymised, not anonymised",
     "phantom": "Digital patients, nobody's data",
     "deidentified": "Pseudonymised elsewhere, not checked here",
+    "slices": "Pseudonymised elsewhere, not checked here",
 }
 HEADS = {
     "keep": (
@@ -45,6 +46,8 @@ SHORT = {
     "phantom": "The chain ran on digital patients as it would on real ones; their key is public: they show nobody.",
     "deidentified": "These images came here pseudonymised. This workflow took them at their word: it changed no header "
     "and checked no value.",
+    "slices": "These pictures came here under names that were given before. Of each file only the pixels were read; what "
+    "is drawn into them was not looked at.",
 }
 DUTIES = (
     ("Key", "whoever holds private_dir finds the patients again. Keep it on another disk, never send it with results."),
@@ -72,7 +75,7 @@ ELSEWHERE = {
 
 def kind_chip(source: str) -> dict[str, str]:
     """What the data are."""
-    return {"text": KINDS[source], "tone": "warn" if source == "deidentified" else "plain"}
+    return {"text": KINDS[source], "tone": "warn" if source in ("deidentified", "slices") else "plain"}
 
 
 def head_chip(settings: Settings) -> dict[str, str]:
@@ -156,7 +159,7 @@ def tables_section(source: str, columns: Sequence[str], settings: Settings) -> d
     )
     text = f"Columns called age or age_years: over {OLDEST - 1} years it is written as {OLDEST}."
     lesions = "Of a table of lesions, 0 and 1 leave, and location and type where every word is a known one."
-    if source == "deidentified":
+    if source in ("deidentified", "slices"):
         text += " Where the table holds dates, only days left it."
     parts = [table, doc.note(f"{text} {lesions}", facts={"oldest": [OLDEST - 1, OLDEST], "outcomes": [0, 1]})]
     return doc.section("tables", "Clinical table", sentence, parts, numbers={"columns": len(rows), "zero": 0})
@@ -205,7 +208,7 @@ def rare_section(variables: Sequence[Variable], patients: int) -> doc.Section:
 def duties_section(source: str, settings: Settings) -> doc.Section:
     """What remains to be judged by people."""
     _, tone, faces = HEADS[str(settings["head"])]
-    elsewhere = ELSEWHERE if source == "deidentified" else {}
+    elsewhere = ELSEWHERE if source in ("deidentified", "slices") else {}
     rows = [(name, elsewhere.get(name, words)) for name, words in DUTIES]
     parts = [doc.note(faces, title="Faces.", tone=tone if tone == "warn" else "plain"), doc.pairs(rows)]
     sentence = f"{plural(len(rows) + 1, 'point')} for a person to judge before anything is passed on."
