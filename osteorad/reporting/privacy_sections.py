@@ -46,8 +46,8 @@ SHORT = {
     "phantom": "The chain ran on digital patients as it would on real ones; their key is public: they show nobody.",
     "deidentified": "These images came here pseudonymised. This workflow took them at their word: it changed no header "
     "and checked no value.",
-    "slices": "These pictures came here under names that were given before. Of each file only the pixels were read; what "
-    "is drawn into them was not looked at.",
+    "slices": "These pictures came here under names that were given before. Of each file only the pixels were read; "
+    "what is drawn into them was not looked at.",
 }
 DUTIES = (
     ("Key", "whoever holds private_dir finds the patients again. Keep it on another disk, never send it with results."),

@@ -280,3 +280,69 @@ def test_the_network_that_draws_is_the_one_that_runs():
     settings = segmentation.SegmentationSettings.model_validate({"networks": networks})
     assert drawing_network(settings) == "a"
     assert drawing_network(settings.model_copy(update={"run": ["b"]})) == "b"
+
+
+SLICES = """title: Slices
+cohorts:
+  digital:
+    source: slices
+    slices: {path: pictures, manifest: slices.tsv}
+analyses:
+  drawn:
+    cohort: digital
+    recipe: afnouch2023
+"""
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of pictures."""
+    (tmp_path / "work/pictures").mkdir(parents=True)
+    (tmp_path / "work/slices.tsv").write_text("slice\tpatient\torder\n")
+
+
+def test_slices_are_stacked_under_our_own_names(tmp_path, clone, pictures):
+    found = loaded(tmp_path, clone, SLICES)
+    assert sorted(found.config.cohorts["digital"].rois) == ["bone", "lesion"]
+    assert found.config.cohorts["digital"].modalities == ["CT"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "    source: slices\n",
+            "    source: phantom\n    phantom: {bone: true}\n    rois: {lesion: ['*l*'], bone: ['*b*']}\n",
+            "config.yaml:7 cohorts.digital.slices: only for source slices, here the source is phantom.",
+        ),
+        (
+            "    source: slices\n",
+            "    source: slices\n    kernel: soft\n",
+            "config.yaml:5 cohorts.digital.kernel: not for source slices, where 'slices' says all. Remove it.",
+        ),
+        (
+            "    slices: {path: pictures, manifest: slices.tsv}\n",
+            "",
+            "config.yaml:3 cohorts.digital.slices: this key is missing. Wanted:  slices: {path: FOLDER, manifest: FILE}",
+        ),
+        (
+            "path: pictures",
+            "path: .",
+            "config.yaml:5 cohorts.digital.slices.path: this folder holds 'private', which a run writes. "
+            "Wanted: a folder of its own.",
+        ),
+    ],
+)
+def test_mistakes_in_a_cohort_of_slices(tmp_path, clone, pictures, old, new, message):
+    assert old in SLICES
+    assert problems(tmp_path, clone, SLICES.replace(old, new)) == [message]
+
+
+def test_slices_give_no_features(tmp_path, clone, pictures):
+    bare = RECIPE[: RECIPE.index("segmentation:")].replace("mask_set: auto-unet", "mask_set: manual")
+    (clone / "resources/recipes/automatic.yaml").write_text(bare.replace("second_set: manual\n", ""))
+    text = SLICES.replace("recipe: afnouch2023", "recipe: automatic")
+    assert (
+        "resources/recipes/automatic.yaml:6 preset: cohort 'digital' is slices as pictures: its grey values are no HU "
+        "and its pixels have no size, so no features are computed. Wanted: a recipe of kind segmentation."
+    ) in problems(tmp_path, clone, text)
