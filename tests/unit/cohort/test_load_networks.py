@@ -323,7 +323,8 @@ def test_slices_are_stacked_under_our_own_names(tmp_path, clone, pictures):
         (
             "    slices: {path: pictures, manifest: slices.tsv}\n",
             "",
-            "config.yaml:3 cohorts.digital.slices: this key is missing. Wanted:  slices: {path: FOLDER, manifest: FILE}",
+            "config.yaml:3 cohorts.digital.slices: this key is missing. "
+            "Wanted:  slices: {path: FOLDER, manifest: FILE}",
         ),
         (
             "path: pictures",
