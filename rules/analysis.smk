@@ -25,7 +25,7 @@ rule make_samples:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -47,7 +47,7 @@ rule make_splits:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -77,7 +77,7 @@ rule fit_models:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -100,7 +100,7 @@ rule freeze_bundle:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -127,7 +127,7 @@ rule audit_analysis:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -153,7 +153,7 @@ rule evaluate_analysis:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -183,7 +183,7 @@ rule report_analysis:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.analysis_page(wc.analysis),
     script:

@@ -125,3 +125,8 @@ LEARNING, EXTERNAL = analyses_with(False), analyses_with(True)
 def memory(mb):
     """Memory in MB, more at each attempt."""
     return lambda wildcards, attempt: mb * attempt
+
+
+def minutes(count):
+    """Time in minutes, more at each attempt."""
+    return lambda wildcards, attempt: count * attempt
