@@ -11,8 +11,12 @@ SNAKEMAKE := $(BIN)/snakemake --profile local --cores $(CORES)
 PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 
+KIT ?= osteorad-kit.tar
+# A kit that was unpacked says there that pip looks into its own wheels/ only.
+-include kit.mk
+
 .DEFAULT_GOAL := help
-.PHONY: help env run sts tables null thorough networks test test-full lint bench lock clean
+.PHONY: help env run sts tables null thorough networks test test-full lint bench lock kit clean
 
 help:
 	@echo "make run        the phantom cohort and its analysis, from DICOM to results/index.html"
@@ -26,6 +30,7 @@ help:
 	@echo "make lint       ruff, mypy, snakefmt, snakemake --lint, import-linter"
 	@echo "make bench      measurements behind the figures of the documentation"
 	@echo "make lock       resolve requirements.lock and envs/*.yaml anew (needs uv)"
+	@echo "make kit        everything for a machine without internet, in one file: $(KIT)"
 	@echo "make clean      remove results, logs and caches; private/ and $(VENV) stay"
 
 env: $(STAMP)
@@ -87,6 +92,20 @@ bench: env
 lock:
 	uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --excludes envs/apart.in requirements.in -o requirements.lock
 	$(PYTHON) envs/write_envs.py
+
+# What is committed, and wheels for this kind of machine; torch with the libraries of its build. setuptools builds the one
+# package that has no wheel. Locked packages win over what torch brings along.
+kit: env
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	git archive --prefix=osteorad/ HEAD | tar -x -C "$$folder"; mkdir "$$folder/osteorad/wheels" "$$folder/torch"; \
+	echo "== torch and its libraries"; \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --index-url $(TORCH_INDEX) --dest "$$folder/torch" $(TORCH); \
+	echo "== packages of requirements.lock (about 700 MB, some minutes)"; \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --dest "$$folder/osteorad/wheels" -r requirements.lock; \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest "$$folder/osteorad/wheels" setuptools wheel; \
+	$(BIN)/python envs/write_kit.py "$$folder"; \
+	tar -cf $(KIT) -C "$$folder" osteorad; \
+	echo "$(KIT): $$(du -h $(KIT) | cut -f1). There: tar xf $(notdir $(KIT)) && make -C osteorad env"
 
 clean:
 	rm -rf results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

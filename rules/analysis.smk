@@ -27,7 +27,7 @@ rule make_samples:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -51,7 +51,7 @@ rule make_splits:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -84,7 +84,7 @@ rule fit_models:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -107,7 +107,7 @@ rule freeze_bundle:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -137,7 +137,7 @@ rule audit_analysis:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -163,7 +163,7 @@ rule evaluate_analysis:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -193,7 +193,7 @@ rule report_analysis:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.analysis_page(wc.analysis),
     script:

@@ -28,7 +28,7 @@ rule collect_cohort:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
         modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
@@ -56,7 +56,7 @@ rule draw_patient:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=20,
+        runtime=minutes(20),
     script:
         "../scripts/draw_patient.py"
 
@@ -81,7 +81,7 @@ rule review_cohort:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         review=key_settings("review_cohort"),
     script:
@@ -114,7 +114,7 @@ rule report_cohort:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.cohort_page(wc.cohort),
     script:
@@ -146,7 +146,7 @@ rule report_privacy:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.privacy_page(wc.cohort),
         folders=of_patients(f"{COHORT}/dicom/{{patient}}"),
@@ -169,8 +169,8 @@ rule write_index:
         "../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         title=PLAN.config.title,
     script:

@@ -21,7 +21,7 @@ rule apply_bundle:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -48,7 +48,7 @@ rule evaluate_external:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -75,7 +75,7 @@ rule report_external:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.external_page(wc.analysis),
     script:

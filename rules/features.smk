@@ -20,7 +20,7 @@ rule build_grid:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=20,
+        runtime=minutes(20),
     script:
         "../scripts/build_grid.py"
 
@@ -45,7 +45,7 @@ rule extract_features:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         rois=lambda wc: PLAN.rois(wc.cohort, wc.preset),
         images=lambda wc: PLAN.images(wc.cohort, wc.preset),
@@ -87,7 +87,7 @@ rule collect_features:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         rejected=rejected("collect_features", "{cohort}.{preset}"),
     script:

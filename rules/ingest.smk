@@ -25,7 +25,7 @@ rule deidentify_images:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
@@ -55,7 +55,7 @@ rule deidentify_contours:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
@@ -83,7 +83,7 @@ rule adopt_images:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
@@ -111,7 +111,7 @@ rule adopt_contours:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
@@ -136,8 +136,8 @@ rule publish_unplaced:
         "../envs/core.yaml"
     threads: 1
     resources:
-        mem_mb=memory(500),
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     script:
         "../scripts/publish_unplaced.py"
 
@@ -162,7 +162,7 @@ rule import_clinical:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         settings=lambda wc: PLAN.clinical_settings(wc.cohort),
         source=lambda wc: PLAN.source_params(wc.cohort),
@@ -195,7 +195,7 @@ rule import_lesions:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.lesion_settings(wc.cohort),
         source=lambda wc: PLAN.source_params(wc.cohort),
@@ -225,7 +225,7 @@ rule convert_images:
     threads: 1
     resources:
         mem_mb=memory(4000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
         modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
@@ -256,7 +256,7 @@ rule draw_masks:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         source=lambda wc: PLAN.source_params(wc.cohort),
         contour_folder=lambda wc: PLAN.contour_folder(wc.cohort, wc.set, wc.patient),

@@ -17,7 +17,7 @@ rule write_phantom_patient:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         number=lambda wc: PLAN.phantom_number(wc.cohort, wc.patient),
         settings=lambda wc: PLAN.phantom_settings(wc.cohort),
@@ -41,7 +41,7 @@ rule write_phantom_tables:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=10,
+        runtime=minutes(10),
     params:
         settings=lambda wc: PLAN.phantom_settings(wc.cohort),
     script:

@@ -26,7 +26,7 @@ rule import_table:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.table_settings(wc.cohort),
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,

@@ -1,0 +1,189 @@
+"""`snakemake --profile slurm` on a real SLURM: where jobs run, and what becomes of those that do not end well.
+
+Skipped where SLURM cannot be installed. The cluster has two nodes on this machine, without latency between them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from osteorad.files import read_json
+from tests.contracts.test_8_same_bytes import differing, results
+from tests.workflow import slurm
+from tests.workflow.slurm import SUBMITTED, Run, accounts
+from tests.workflow.slurm_training import training_clone
+from tests.workflow.snake import ROOT, copied_clone, snakemake, working_folder
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+CONFIG = ROOT / "tests/configs/small/config.yaml"
+PATIENTS = 12
+STARVED = "make_splits"  # gets too little memory at its first attempt
+MEMORY_MB = (60, 1200)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A SLURM with partitions `cpu` and `gpu`; it is stopped afterwards where it was not there before."""
+    was_up = slurm.is_up()
+    if reason := slurm.start():
+        pytest.skip(f"skipped: SLURM cannot be installed here: {reason}")
+    yield
+    if not was_up:
+        slurm.stop()
+
+
+def clone_with_profile(target: Path) -> Path:
+    """A clone whose code a test may change, with the profile."""
+    shutil.copytree(ROOT / "slurm", copied_clone(target) / "slurm")
+    return target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run that ended: exit status, output, the number of the job that was cancelled, and the accounts of all jobs."""
+
+    folder: Path
+    status: int
+    output: str
+    cancelled: str
+    accounts: dict[str, slurm.Account]
+
+
+@pytest.fixture(scope="module")
+def phantom(cluster, tmp_path_factory) -> Finished:
+    """The phantom from DICOM to its pages; one job is cancelled, another gets too little memory."""
+    folder = working_folder(tmp_path_factory.mktemp("slurm"), CONFIG)
+    starved = f"{STARVED}:mem_mb={MEMORY_MB[0]} if attempt == 1 else {MEMORY_MB[1]}"
+    run = Run(folder, "--jobs", "3", "--set-resources", starved)
+    try:
+        slurm.until(lambda: bool(run.numbers) and slurm.state_now(run.numbers[0]) == "RUNNING")
+        cancelled = run.numbers[0]
+        slurm.cancel(cancelled)
+        status = run.finish()
+    finally:
+        run.stop()
+    return Finished(
+        folder=folder, status=status, output=run.output, cancelled=cancelled, accounts=accounts(run.numbers)
+    )
+
+
+def test_the_phantom_goes_to_its_reports(phantom):
+    assert phantom.status == 0, phantom.output[-4000:]
+    for page in ("index.html", "cohorts/small/report.html", "analyses/marrow/report.html"):
+        assert (phantom.folder / "results" / page).stat().st_size > 1000
+    assert {account.partition for account in phantom.accounts.values()} == {"cpu"}
+
+
+def test_the_bytes_are_those_of_a_run_on_one_machine(phantom, run):
+    assert differing(results(run), results(phantom.folder)) == []
+
+
+def test_a_patient_is_one_job_as_large_as_the_largest_of_its_rules(phantom):
+    """Rules that do not wait for one another follow one another, so their memory is not summed; their time is."""
+    groups = [account for account in phantom.accounts.values() if account.comment.startswith("rule_patient_")]
+    assert len(groups) == PATIENTS + 1  # one was cancelled
+    assert sorted({account.memory_mb for account in groups}) == [4000, 8000]
+
+
+def test_a_cancelled_job_is_retried(phantom):
+    states = [account.state for account in phantom.accounts.values()]
+    assert phantom.accounts[phantom.cancelled].state == "CANCELLED"
+    assert f"SLURM-job '{phantom.cancelled}' failed, SLURM status is: 'CANCELLED'" in phantom.output
+    assert "Trying to restart job" in phantom.output
+    assert states.count("CANCELLED") == 1
+
+
+def test_a_job_over_its_memory_is_retried_with_more(phantom):
+    found = [account for account in phantom.accounts.values() if account.comment.startswith(f"rule_{STARVED}")]
+    assert [account.memory_mb for account in found] == list(MEMORY_MB)
+    assert found[0].state in ("FAILED", "OUT_OF_MEMORY")
+    assert found[1].state == "COMPLETED"
+
+
+def test_the_queue_shows_nobody(phantom):
+    """Comments and log paths of jobs, which other users of a cluster see, hold no PatientID."""
+    manifests = (phantom.folder / "private/small/source").glob("*/manifest.json")
+    people = {read_json(path)["patient"] for path in manifests}
+    assert len(people) == PATIENTS
+    shown = SUBMITTED.findall(phantom.output), [account.comment for account in phantom.accounts.values()]
+    assert [person for person in sorted(people) if person in str(shown)] == []
+
+
+def test_a_failing_job_shows_its_log_and_the_others_finish(cluster, tmp_path):
+    """A patient whose conversion fails: path and last lines of its own log, in the output of the one command."""
+    clone = clone_with_profile(tmp_path / "clone")
+    folder = working_folder(tmp_path / "run", CONFIG)
+    assert snakemake(folder, "-n", "--cores", "1", clone=clone).returncode == 0
+    bad, good = read_json(folder / "results/.state/patients/small.json")["patients"][:2]
+    with (clone / "scripts/convert_images.py").open("a", encoding="utf-8") as script:
+        script.write(f"\nif snakemake.wildcards.patient == {bad!r}:\n    raise RuntimeError('planned by a test')\n")
+    pages = [folder / f"results/cohorts/small/pages/{patient}.html" for patient in (bad, good)]
+    run = Run(folder, "--jobs", "2", "--retries", "0", *(str(p.relative_to(folder)) for p in pages), clone=clone)
+    try:
+        assert run.finish() == 1
+    finally:
+        run.stop()
+    printed = run.output.splitlines()
+    at = printed.index(f"    Logfile logs/convert_images/small/{bad}.log:")
+    assert "    RuntimeError: planned by a test" in printed[at : at + 30]
+    assert [page.exists() for page in pages] == [False, True]
+
+
+def test_a_training_outlives_the_time_of_its_job(cluster, tmp_path):
+    """Told before its time is up, it saves itself; killed without a word, it goes on from the last checkpoint."""
+    clone = training_clone(tmp_path / "clone", minutes=3, warning_s=60)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    run = Run(folder, clone=clone)
+    try:
+        assert run.finish() == 0, run.output[-4000:]
+    finally:
+        run.stop()
+    of_rule = {
+        rule: [account for account in accounts(run.numbers).values() if account.comment == f"rule_{rule}"]
+        for rule in ("train_network", "train_unwarned")
+    }
+    assert [(a.partition, a.gpus, a.state) for a in of_rule["train_network"]] == [
+        ("gpu", 1, "FAILED"),
+        ("gpu", 1, "COMPLETED"),
+    ]
+    assert [(a.partition, a.gpus, a.state) for a in of_rule["train_unwarned"]] == [
+        ("cpu", 0, "TIMEOUT"),
+        ("cpu", 0, "COMPLETED"),
+    ]
+    paths = {number: Path(path) for _, number, path in SUBMITTED.findall(run.output)}
+    warned = next(n for n in run.numbers if accounts([n])[n].comment == "rule_train_network")
+    told = paths[warned].read_text(encoding="utf-8")
+    assert "saved, its time is nearly up" in told
+    assert "Error in rule train_network" in told  # the Snakemake around the script was not ended by the signal
+    begun, device = (folder / "told.txt").read_text().split()
+    assert int(begun) > 0
+    assert device in ("0", "1")
+    assert int((folder / "killed.txt").read_text().split()[0]) >= 5
+
+
+def test_a_fresh_clone_needs_no_slurm_to_say_what_it_would_do(tmp_path):
+    """Neither its programs nor a site's file: `snakemake --profile slurm -n`."""
+    run = Run(working_folder(tmp_path / "run", CONFIG), "-n", clone=clone_with_profile(tmp_path / "clone"))
+    assert run.finish(300) == 0, run.output[-4000:]
+    assert f"write_phantom_patient       {PATIENTS}" in run.output
+
+
+def test_a_job_process_writes_no_state(tmp_path):
+    """Contract 9: keys, states and lists are the main process's, from the settings that it read when it started."""
+    folder = working_folder(tmp_path / "run", CONFIG)
+
+    def state_after(*words: str) -> dict[str, bytes]:
+        assert snakemake(folder, "-n", "--cores", "1", *words).returncode == 0
+        return {str(path): path.read_bytes() for path in (folder / "results/.state").rglob("*.json")}
+
+    before = state_after()
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("trees: 20", "trees: 21"), encoding="utf-8")
+    assert state_after("--mode", "remote") == before
+    assert state_after() != before
