@@ -12,8 +12,9 @@ from osteorad.cohort.recipe import Splits
 from osteorad.cohort.schemas import PREDICTIONS, SAMPLES, SELECTION, SPLITS, STEPS
 from osteorad.cohort.splits import make_splits
 from osteorad.files import read_parquet
+from osteorad.modelling.auditing.networks import check_networks
 from osteorad.modelling.auditing.permuted import check_permuted
-from osteorad.modelling.auditing.roles import check_networks, check_patient_ids
+from osteorad.modelling.auditing.roles import check_patient_ids
 from osteorad.modelling.auditing.tables import AuditTables
 from osteorad.modelling.auditing.values import check_days, check_duplicates, check_standardised
 from tests.unit.modelling.analysis_toy import ANALYSIS, COHORT, toy_recipe, toy_samples
