@@ -19,6 +19,7 @@ from osteorad.dicom.head import blanked_above
 from osteorad.dicom.headers import Frame, read_frames
 from osteorad.dicom.image_names import read_image_names, write_image_names
 from osteorad.dicom.pixels import same_values
+from osteorad.dicom.places import frame_name
 from osteorad.dicom.series import PREFIX, Candidate, filter_reason, read_overrides
 from osteorad.dicom.series_rows import aside_row, series_row, session_flags
 from osteorad.dicom.stack import build_stack, drop_duplicates, split_phases, split_stacks
@@ -69,7 +70,9 @@ def convert_patient(
             if register.take(session, image["image"], image["series"]):
                 image["flags"].append("image_name_moved")
         finished.extend(done)
-        images.extend({**row, "head_plane_mm": planes.get(row["frame_of_reference"])} for row in made)
+        for row in made:
+            frame = frame_name(row["frame_of_reference"], row["series_uid"])
+            images.append({**row, "head_plane_mm": planes.get(frame)})
         flags.extend(session_flags(session, made, done, modalities))
     sessions = [{"session": s, "order": n, "day": day} for n, (s, day) in enumerate(days.items(), start=1)]
     rows = [series_row(c, sessions, images, listed.get("pixel_hashes", {})) for c in finished]

@@ -129,20 +129,11 @@ def deidentify_patient(
     """
     if part not in PARTS:
         raise ValueError(f"unknown part {part!r}; valid: {', '.join(PARTS)}")
-    policy = load_policy()
+    policy, needles = load_policy(), Needles()
     _empty(Path(out_dir), part)
     items = item_names(sorted(files), source_root, key)
-    needles = Needles()
     survey = _refuse_strangers(list(_survey(items, part, parts or {}, policy, needles, head)), key, patient)
-    heads = _heads(survey, head, images)
-    person = Person(
-        key=key,
-        pseudonym=patient,
-        days=date_offset_days(key, patient),
-        names=frozenset(needles.own_words),
-        rare_names=frozenset(w for w in needles.own_words if not policy.vocabulary.knows(w)),
-        numbers=needles.numbers(),
-    )
+    person = _person(key, patient, policy, needles)
     job = Job(
         person=person,
         policy=policy,
@@ -152,10 +143,13 @@ def deidentify_patient(
         manifest=Path(manifest),
         scrubbers=Scrubbers(policy=policy, person=person),
         hash_pixels=project_key is not None and part == "images",
-        heads=heads,
+        heads=_heads(survey, head, images),
     )
     for handled in survey:
         _handle(handled, job)
+    if names is not None:
+        write_own_names(names, patient, {uid: job.names[uid] for uid in job.files})
+    log.info("%s %s: %d files written, %d set aside", patient, part, len(job.files), len(job.set_aside))
     account = {
         "cohort": cohort,
         "patient": patient,
@@ -163,19 +157,33 @@ def deidentify_patient(
         "root": "here",
         "roi_names": "assigned",
         "files_in": files_in,
-        "policy": {
-            "edition": policy.edition,
-            "options": [code for code, _ in policy.options],
-            "key_check": key_check(key),
-            "date_shifted": True,
-        },
+        "policy": _policy_in_force(policy, key),
         "pixel_hashes": _pixel_hashes(job, project_key),
-        "head": heads.row(lambda uid: uid if images is not None else map_uid(key, uid)),
+        # frames of reference that came with a manifest of images have left already
+        "head": job.heads.row(lambda uid: uid if images is not None else map_uid(key, uid)),
     }
-    if names is not None:
-        write_own_names(names, patient, {uid: job.names[uid] for uid in job.files})
-    log.info("%s %s: %d files written, %d set aside", patient, part, len(job.files), len(job.set_aside))
     return write_manifest(job.manifest, account, list(job.files.values()), job.set_aside)
+
+
+def _person(key: bytes, patient: str, policy: Policy, needles: Needles) -> Person:
+    """What the second pass replaces and moves, from what the first one gathered."""
+    return Person(
+        key=key,
+        pseudonym=patient,
+        days=date_offset_days(key, patient),
+        names=frozenset(needles.own_words),
+        rare_names=frozenset(w for w in needles.own_words if not policy.vocabulary.knows(w)),
+        numbers=needles.numbers(),
+    )
+
+
+def _policy_in_force(policy: Policy, key: bytes) -> dict[str, Any]:
+    return {
+        "edition": policy.edition,
+        "options": [code for code, _ in policy.options],
+        "key_check": key_check(key),
+        "date_shifted": True,
+    }
 
 
 def _empty(out_dir: Path, part: str) -> None:

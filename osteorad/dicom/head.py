@@ -15,7 +15,7 @@ from typing import Any
 from osteorad.cohort.pseudonyms import series_name
 from osteorad.dicom.head_scan import judge_scan
 from osteorad.dicom.neck import Found
-from osteorad.dicom.places import Place
+from osteorad.dicom.places import OF_SERIES, Place, frame_name
 from osteorad.errors import SetAside
 
 KEEP, BLANK, QUARANTINE = "keep", "blank", "quarantine"
@@ -62,7 +62,7 @@ class Heads:
     def row(self, leaving: Callable[[str], str]) -> dict[str, Any]:
         """For the manifest. leaving : UID -> the one under which it leaves."""
         frames = {
-            leaving(uid): {
+            _left(uid, leaving): {
                 "state": j.state,
                 "plane_mm": _rounded(j.plane_mm),
                 "clear_to_mm": _rounded(j.clear_to_mm),
@@ -76,6 +76,11 @@ class Heads:
             "frames_of_reference": dict(sorted(frames.items())),
             "series": dict(sorted(series.items())),
         }
+
+
+def _left(frame: str, leaving: Callable[[str], str]) -> str:
+    series = frame.removeprefix(OF_SERIES)
+    return leaving(frame) if series == frame else frame_name("", leaving(series))
 
 
 def _rounded(mm: float | None) -> float | None:

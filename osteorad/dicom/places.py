@@ -18,6 +18,7 @@ from osteorad.errors import SetAside
 AXIAL = float(np.cos(np.radians(30.0)))
 POSITION, ORIENTATION, SPACING, FRAMES = 0x00200032, 0x00200037, 0x00280030, 0x00280008
 ROWS, COLUMNS, FRAME_OF_REFERENCE = 0x00280010, 0x00280011, 0x00200052
+OF_SERIES = "series "
 FUNCTIONAL_GROUPS = (0x52009229, 0x52009230)
 
 
@@ -41,6 +42,11 @@ class Place:
         return self.series_uid, "" if self.axial else self.sop_uid
 
 
+def frame_name(frame_of_reference: str, series_uid: str) -> str:
+    """The frame of reference; of a series without one, a name of its own."""
+    return frame_of_reference or f"{OF_SERIES}{series_uid}"
+
+
 def place_of(file: DicomFile, facts: Facts, path: Path) -> Place:
     """Place of an image from its header; multi-frame objects are read once more, frame by frame."""
     found = by_tag(file.elements)
@@ -51,7 +57,7 @@ def place_of(file: DicomFile, facts: Facts, path: Path) -> Place:
         series_uid=facts.series_uid,
         sop_uid=facts.sop_uid,
         modality=facts.modality,
-        frame_of_reference=_text(found, FRAME_OF_REFERENCE) or f"series {facts.series_uid}",
+        frame_of_reference=frame_name(_text(found, FRAME_OF_REFERENCE), facts.series_uid),
         low_mm=None if reach is None else float(reach[:, 2].min()),
         high_mm=None if reach is None else float(reach[:, 2].max()),
         axial=not many and reach is not None and is_axial(reach),

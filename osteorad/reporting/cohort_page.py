@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from osteorad.cohort.config import TABLE
 from osteorad.files import read_json, read_parquet, write_csv, write_json, write_text
@@ -48,38 +51,89 @@ def write_cohort_page(
     settings : cutoff, citation, source, privacy (sentences), max_quarantined, versions, hashes, and under `settings`
     whatever else was configured.
     """
-    tabs = {name: read_parquet(path) for name, path in (("series", series), ("quarantine", quarantine))}
-    feature_table, reason_table = read_parquet(features), read_parquet(reasons)
-    people = read_parquet(patients).to_pylist()
-    stages = (
-        read_json(flow)["stages"] if flow is not None else flow_data.cohort_stages(tabs["series"], tabs["quarantine"])
+    behind = Tables(
+        features=read_parquet(features),
+        reasons=read_parquet(reasons),
+        stages=read_json(flow)["stages"] if flow is not None else None,
+        review=read_json(review)["numbers"] if review is not None else None,
     )
-    stages = _with_measured(stages, flow_data.measured_stage(feature_table, reason_table))
-    is_table = settings.get("source") == TABLE
-    lesions = [] if is_table else tables.lesion_rows(feature_table, reason_table)
-    pages, pixels = parts.montage_source(thumbs)
-    listed = tabs["series"].to_pylist()
-    aside = tabs["quarantine"].to_pylist()
-    state = _state(people, listed, settings)
-    shown = OfPatients(people=people, series=listed, lesions=lesions, aside=aside, pages=pages, pixels=pixels)
-    groups = [] if is_table else cohort_parts.divided(shown.patients)
+    shown = _of_patients(behind, settings, patients=patients, series=series, quarantine=quarantine, thumbs=thumbs)
+    groups = [] if _is_table(settings) else cohort_parts.divided(shown.patients)
     title = title or f"Cohort {cohort}"
-    whole = doc.report(
+    csv_name = Path(out_csv).name
+    page = tidy(cohort_report(cohort, title, shown, behind, settings=settings, groups=groups, csv_name=csv_name))
+    cohort_parts.write_parts(out_parts, cohort, title, groups, shown)
+    write_text(out_html, render_page(page, shown.pixels))
+    write_csv(out_csv, *_csv(shown.lesions))
+    write_json(out_json, page)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What stands behind the page beside its patients. stages : of flow.json; review : numbers of review.json."""
+
+    features: pa.Table
+    reasons: pa.Table
+    stages: Rows | None
+    review: Mapping[str, Any] | None
+
+
+def _is_table(settings: Mapping[str, Any]) -> bool:
+    return settings.get("source") == TABLE
+
+
+def _of_patients(
+    behind: Tables,
+    settings: Mapping[str, Any],
+    *,
+    patients: Path,
+    series: Path,
+    quarantine: Path,
+    thumbs: Sequence[Path],
+) -> OfPatients:
+    """What stands with each patient."""
+    pages, pixels = parts.montage_source(thumbs)
+    return OfPatients(
+        people=read_parquet(patients).to_pylist(),
+        series=read_parquet(series).to_pylist(),
+        lesions=[] if _is_table(settings) else tables.lesion_rows(behind.features, behind.reasons),
+        aside=read_parquet(quarantine).to_pylist(),
+        pages=pages,
+        pixels=pixels,
+    )
+
+
+def cohort_report(
+    cohort: str,
+    title: str,
+    shown: OfPatients,
+    behind: Tables,
+    *,
+    settings: Mapping[str, Any],
+    groups: Sequence[Sequence[str]],
+    csv_name: str,
+) -> doc.Report:
+    """The dict of the page; reads no file. groups : patients of each part, where there are parts."""
+    state, stages = _state(shown.people, shown.series, settings), _stages(shown, behind)
+    of_kind = (
+        [table_cohort.feature_section(behind.features, behind.reasons.to_pylist())]
+        if _is_table(settings)
+        else _image_sections(shown, state, csv_name, groups)
+    )
+    return doc.report(
         "cohort",
         cohort,
         title,
         subtitle=_subtitle(cohort, state, settings),
         state=parts.state_line(state),
         sections=[
-            table_cohort.overview(state, feature_table) if is_table else parts.overview(state, lesions),
+            table_cohort.overview(state, behind.features)
+            if _is_table(settings)
+            else parts.overview(state, shown.lesions),
             parts.flow_section(stages),
-            *(
-                [table_cohort.feature_section(feature_table, reason_table.to_pylist())]
-                if is_table
-                else _image_sections(shown, state, Path(out_csv).name, groups)
-            ),
-            *([review_section(read_json(review)["numbers"], "review.html")] if review is not None else []),
-            parts.aside_section(aside, people, [_aside_here(aside, groups)]),
+            *of_kind,
+            *([review_section(behind.review, "review.html")] if behind.review is not None else []),
+            parts.aside_section(shown.aside, shown.people, [_aside_here(shown.aside, groups)]),
             settings_section(settings.get("settings", {}), settings),
             provenance_section(settings.get("versions", {}), settings.get("hashes", {}), settings.get("citation", "")),
         ],
@@ -87,13 +141,8 @@ def write_cohort_page(
         numbers=state,
         foot=str(settings.get("privacy", "")),
         up={"text": "All reports", "href": "../../index.html"},
-        also=[HISTORY, *([] if is_table else [("Privacy", "privacy.html")])],
+        also=[HISTORY, *([] if _is_table(settings) else [("Privacy", "privacy.html")])],
     )
-    page = tidy(whole)
-    cohort_parts.write_parts(out_parts, cohort, title, groups, shown)
-    write_text(out_html, render_page(page, pixels))
-    write_csv(out_csv, *_csv(lesions))
-    write_json(out_json, page)
 
 
 def _image_sections(
@@ -126,12 +175,14 @@ def _whole_series(series: Rows) -> set[tuple[str, str]]:
     return {(row["patient"], row["series"].split("-")[0]) for row in series}
 
 
-def _with_measured(stages: Rows, measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The regions measured follow the stages of images and masks; patients come last."""
-    if any(stage["stage"] == "features" for stage in stages):
-        return list(stages)
-    last = [stage for stage in stages if stage["stage"] == "patients"]
-    return [*(stage for stage in stages if stage["stage"] != "patients"), measured, *last]
+def _stages(shown: OfPatients, behind: Tables) -> list[Mapping[str, Any]]:
+    """The stages told, or counted where none were; the regions measured follow images and masks, patients come last."""
+    told = behind.stages or flow_data.cohort_stages(shown.series, shown.aside)
+    if any(stage["stage"] == "features" for stage in told):
+        return list(told)
+    measured = flow_data.measured_stage(behind.features, behind.reasons)
+    last = [stage for stage in told if stage["stage"] == "patients"]
+    return [*(stage for stage in told if stage["stage"] != "patients"), measured, *last]
 
 
 def _state(people: Rows, series: Rows, settings: Mapping[str, Any]) -> dict[str, Any]:

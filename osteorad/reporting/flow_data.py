@@ -75,20 +75,19 @@ def _losses(rows: Rows, weight: str | None = None) -> list[dict[str, Any]]:
     return [{"kind": kind, "reason": code, "count": total} for (kind, code), total in sorted(counted.items())]
 
 
-def cohort_stages(series: pa.Table, quarantine: pa.Table) -> list[dict[str, Any]]:
-    """Stages files, series and masks from the cohort's tables, for a cohort without flow.json.
+def cohort_stages(series: Rows, aside: Rows) -> list[dict[str, Any]]:
+    """Stages files and series from the rows of the cohort's tables, for a cohort without flow.json.
 
-    Placed files stand in series.parquet, others in quarantine.parquet; masks that were drawn are counted by
+    Placed files stand in series.parquet, others in quarantine.parquet (`aside`); masks that were drawn are counted by
     `measured_stage` alone.
     """
-    placed = series.to_pylist()
-    left = [row for row in quarantine.to_pylist() if row["kind"] in reasons.SET_ASIDE and row["stage"] == "files"]
+    left = [row for row in aside if row["kind"] in reasons.SET_ASIDE and row["stage"] == "files"]
     losses = _losses(left, "count")
-    used_files = sum(row["files"] or 0 for row in placed)
-    lost = _losses([{"kind": row["state"], "reason": row["reason"]} for row in placed if row["state"] != "used"])
+    used_files = sum(row["files"] or 0 for row in series)
+    lost = _losses([{"kind": row["state"], "reason": row["reason"]} for row in series if row["state"] != "used"])
     return [
         _stage("files", "files", used_files + sum(loss["count"] for loss in losses), used_files, losses),
-        _stage("series", "series", len(placed), sum(1 for row in placed if row["state"] == "used"), lost),
+        _stage("series", "series", len(series), sum(1 for row in series if row["state"] == "used"), lost),
     ]
 
 

@@ -104,6 +104,18 @@ def converted(export, tmp_path_factory) -> dict[str, dict[str, tuple[np.ndarray,
     return volumes | {"plane": plane_of(manifest)}
 
 
+def test_masks_of_an_image_without_frame_of_reference_end_at_its_neck_too(tmp_path):
+    def bare(ds: pydicom.Dataset) -> None:
+        del ds.FrameOfReferenceUID
+
+    manifest = run(write_ct(tmp_path / "in", WHOLE, edit=bare), tmp_path, head="blank")
+    made = convert(manifest["out"], tmp_path, manifest=manifest["out"] / "images.json")
+    ((name, frame),) = manifest["head"]["frames_of_reference"].items()
+    assert [(row["frame_of_reference"], row["head_plane_mm"]) for row in made["images"]] == [("", frame["plane_mm"])]
+    assert LUNGS_MM < frame["plane_mm"] <= CHIN_MM
+    assert name == f"series {made['images'][0]['series_uid']}"
+
+
 def test_volumes_below_the_neck_are_bit_equal(converted):
     plane = converted["plane"]
     assert set(converted["keep"]) == {"ct", "pet"}
