@@ -26,7 +26,7 @@ rule make_cases:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         analysis=lambda wc: NETS.case_params(wc.analysis),
         rejected=key_settings("make_cases", "{analysis}"),
@@ -55,7 +55,7 @@ rule train_network:
     resources:
         gpu=1,
         mem_mb=memory(8000),
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        runtime=720,  # a retry goes on where this one stopped
     params:
         cohort=lambda wc: PLAN.config.analyses[wc.analysis].cohort,
         settings=lambda wc: NETS.settings(wc.analysis).model_dump(mode="json"),
@@ -85,7 +85,7 @@ rule predict_masks:
     resources:
         gpu=1,
         mem_mb=memory(8000),
-        runtime=240,
+        runtime=minutes(240),
     params:
         cohort=lambda wc: PLAN.config.analyses[wc.analysis].cohort,
         settings=lambda wc: NETS.settings(wc.analysis).model_dump(mode="json"),
@@ -114,7 +114,7 @@ rule extract_fold_features:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=240,
+        runtime=minutes(240),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -139,7 +139,7 @@ rule make_fold_samples:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         analysis=lambda wc: PLAN.analysis_params(wc.analysis),
     script:
@@ -170,7 +170,7 @@ rule score_masks:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         scores=key_settings("score_masks", "{analysis}.{network}"),
     script:
@@ -197,7 +197,7 @@ rule export_seg:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=60,
+        runtime=minutes(60),
     params:
         source=lambda wc: NETS.source_folder(wc.analysis),
         settings=key_settings("export_seg", "{analysis}.{network}"),
@@ -230,7 +230,7 @@ rule report_segmentation:
     threads: 1
     resources:
         mem_mb=memory(3000),
-        runtime=30,
+        runtime=minutes(30),
     params:
         settings=lambda wc: NETS.page(wc.analysis),
     script:

@@ -26,7 +26,7 @@ rule adopt_slices:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=20,
+        runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.slice_settings(wc.cohort),
         state=lambda wc: PLAN.state_folder(wc.cohort),
