@@ -88,14 +88,16 @@ def _session_section(session: str, facts: Mapping[str, Any], scans: Sequence[Sca
         "images": len(scans),
         "regions": len(regions),
         "day": day,
-        "window_hu": list(planes.BONE_WINDOW_HU) if ct is not None else None,
+        "window_hu": list(planes.BONE_WINDOW_HU) if ct is not None and ct.units == "HU" else None,
         "suv": [0, pictures.top_suv(pet)] if pet is not None else None,
         "field_mm": [LEAST_FIELD_MM, MOST_FIELD_MM],
         "quarters": [1, 3, 4],
     }
     when = f", day {day}" if day is not None else ""
     sentence = f"{plural(len(scans), 'image')}{when}, {plural(len(regions), 'region')} with contours."
-    if pet is None:
+    if ct is not None and ct.units == pictures.GREY:
+        sentence += " Slices as pictures, in the order of the manifest; neighbours need not be neighbours in the body."
+    elif pet is None:
         sentence += " No PET in this session."
     elif ct is None:
         sentence += " No CT in this session."
@@ -131,7 +133,9 @@ def _image_section(facts: Mapping[str, Any]) -> doc.Section:
             "image": entry["image"],
             "units": entry["units"],
             "shape": "\u00a0×\u00a0".join(str(size) for size in entry["shape"]),
-            "spacing": "\u00a0×\u00a0".join(f"{step:.2f}" for step in entry["spacing_mm"]),
+            "spacing": "\u00a0×\u00a0".join(f"{step:.2f}" for step in entry["spacing_mm"])
+            if entry.get("spacing_known", True)
+            else "unknown",
             "series": entry["series"],
             "doubts": " ".join(reasons.reason(code).sentence for code in entry["flags"]) or "none",
         }

@@ -26,8 +26,8 @@ class Drawn:
 
 
 def main_scans(scans: Sequence[Scan]) -> tuple[Scan | None, Scan | None]:
-    """The CT and the PET that are laid over each other."""
-    ct = next((scan for scan in scans if scan.units == "HU"), None)
+    """The CT, or the stack of pictures in its place, and the PET that is laid over it."""
+    ct = next((scan for scan in scans if scan.units in ("HU", pictures.GREY)), None)
     pet = next((scan for scan in scans if scan.units == "SUVbw"), None)
     return ct, pet
 
@@ -54,7 +54,8 @@ def looks(scans: Sequence[Scan]) -> list[tuple[str, str, Scan | None, Scan | Non
     ct, pet = main_scans(scans)
     found: list[tuple[str, str, Scan | None, Scan | None]] = []
     for scan in scans:
-        found.append((scan.image, "ct", scan, None) if scan.units == "HU" else (scan.image, "pet", None, scan))
+        look = {"HU": "ct", pictures.GREY: pictures.GREY}.get(scan.units, "pet")
+        found.append((scan.image, look, None, scan) if look == "pet" else (scan.image, look, scan, None))
     if ct is not None and pet is not None:
         found.append(("fused", "fused", ct, pet))
     return found
@@ -123,7 +124,7 @@ def _thumb(
         plane,
         outlines,
         subject=f"Patient {patient}, {image}",
-        label="CT" if look == "ct" else pictures.look_words(look, upper),
+        label={"ct": "CT", pictures.GREY: "Slice"}.get(look) or pictures.look_words(look, upper),
         full_letters=False,
     )
     item.update(
@@ -178,7 +179,8 @@ def _region_items(
     items = []
     for image, look, on_ct, on_pet in looks(scans):
         region = own.get("pet" if look == "pet" else "ct", lead)
-        for order, (view, point, words) in enumerate(views):
+        # neighbours in a stack of pictures need not be neighbours in the body
+        for order, (view, point, words) in enumerate(views[:3] if look == pictures.GREY else views):
             plane = Plane(middle_ras=point, view=view, width=tile_px, height=tile_px, pixel_mm=field_mm / tile_px)
             item = pictures.picture_item(
                 slug(session, lead.roi, lead.lesion, image, order),
@@ -186,7 +188,7 @@ def _region_items(
                 plane,
                 pictures.outlines_on(plane, [region], labels=False),
                 subject=f"{lead.label}, {image}",
-                label=f"{ {'ct': 'CT', 'pet': 'PET', 'fused': 'PET/CT'}[look] }, {words}",
+                label=f"{ {'ct': 'CT', 'pet': 'PET', 'fused': 'PET/CT', pictures.GREY: 'Slice'}[look] }, {words}",
                 full_letters=False,
             )
             drawn.pixels[item["picture"]] = planes.webp_base64(

@@ -19,6 +19,7 @@ from osteorad.reporting.planes import VIEWS, Plane
 from osteorad.reporting.wording import real
 
 AIR_HU, BODY_HU, BODY_SUV = -1000.0, -400.0, 0.15
+GREY = "grey"  # units of 2D slices as pictures; also the name of their look
 CLOSE_MM, CLOSE_FACTOR = 140.0, 1.7
 
 
@@ -151,7 +152,7 @@ def body_plane(scan: Scan, level_ras: tuple[float, float, float], longest_px: in
     )
     outside = AIR_HU if scan.units == "HU" else 0.0
     body = planes.sample_image(scan.array, scan.grid, coarse, outside) > (BODY_HU if scan.units == "HU" else BODY_SUV)
-    if not body.any():
+    if scan.units == GREY or not body.any():
         body[:] = True
     ys, xs = np.flatnonzero(body.any(axis=1)), np.flatnonzero(body.any(axis=0))
     width_mm, height_mm = (xs[-1] - xs[0] + 5) * 4.0, (ys[-1] - ys[0] + 5) * 4.0
@@ -208,6 +209,8 @@ def look_pixels(look: str, ct: Scan | None, pet: Scan | None, plane: Plane, uppe
     suv = planes.sample_image(pet.array, pet.grid, plane, 0.0) if pet is not None and look != "ct" else None
     if suv is not None:
         suv = np.nan_to_num(suv)
+    if hu is not None and look == GREY:
+        return np.clip(np.rint(hu), 0, 255).astype(np.uint8)
     if hu is not None and suv is not None:
         return planes.fused(hu, suv, upper_suv)
     if hu is not None:
@@ -255,6 +258,7 @@ def look_words(look: str, upper_suv: float) -> str:
         "ct": f"CT, {real(low, 0)} to {real(high, 0)} HU",
         "pet": f"PET, SUV 0 to {real(upper_suv, 0)}",
         "fused": f"PET over CT, SUV 0 to {real(upper_suv, 0)}",
+        GREY: "Slice as it came, 0 to 255",
     }[look]
 
 

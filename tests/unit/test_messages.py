@@ -16,7 +16,8 @@ MODULES = (
     "cohort/cases.py", "cohort/check.py", "cohort/clinical_table.py", "cohort/config.py", "cohort/feature_check.py",
     "cohort/feature_table.py", "cohort/known.py", "cohort/lesion_table.py", "cohort/load.py", "cohort/load_analyses.py",
     "cohort/load_checks.py", "cohort/load_cohorts.py", "cohort/load_networks.py", "cohort/load_recipes.py",
-    "cohort/located.py", "cohort/new.py", "cohort/pseudonyms.py", "cohort/series_table.py", "cohort/sources.py",
+    "cohort/located.py", "cohort/new.py", "cohort/pseudonyms.py", "cohort/series_table.py", "cohort/slice_manifest.py",
+    "cohort/sources.py",
     "cohort/tables.py", "cohort/validation.py", "cohort/whole.py", "dicom/index.py", "dicom/index_listing.py",
     "dicom/series.py", "errors.py",
 )  # fmt: skip
