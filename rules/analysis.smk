@@ -149,6 +149,7 @@ rule evaluate_analysis:
         predictions=f"{ANALYSIS}/predictions.parquet",
         selection=f"{ANALYSIS}/selection.parquet",
         samples=f"{ANALYSIS}/samples.parquet",
+        fold_samples=lambda wc: NETS.fold_samples(wc.analysis),
         key=key_of("evaluate_analysis", "{analysis}"),
     output:
         evaluation=f"{ANALYSIS}/evaluation.json",

@@ -31,6 +31,14 @@ def test_rule_states_key_log_benchmark_resources_environment(name):
     assert ("{patient}" in body.split("output:")[1].split("log:")[0]) == ('"patient"' in body)
 
 
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_rule_declares_what_its_script_reads(name):
+    script = (ROOT / f"scripts/{name}.py").read_text()
+    read = re.findall(r"snakemake\.(?:input|output|params)\.([a-z_]+)\b(?!\()", script)
+    declared = set(re.findall(r"^        ([a-z_]+)=", RULES[name], flags=re.M))
+    assert set(read) <= declared
+
+
 def test_scripts_only_unpack_and_call():
     for path in (ROOT / "scripts").glob("*.py"):
         lines = path.read_text().splitlines()
