@@ -64,7 +64,8 @@ class Fingerprint:
 class Plan:
     """All that training and prediction have to share.
 
-    patch : (rows, columns) or (slices, rows, columns). spacing_mm : across, front to back, up and down; None at an axis
+    patch : (rows, columns) or (slices, rows, columns); training and drawing see windows of this size and no other:
+    instance normalisation takes its mean over one. spacing_mm : across, front to back, up and down; None at an axis
     (slices of a 2D network) or as a whole (pictures): as in the image. mean, sd : scale of the values in the window.
     """
 
