@@ -27,12 +27,14 @@ PICTURE = b"data:image/"
 TOKEN = re.compile(rb"[A-Za-z0-9]+")
 COUNTS = ("n", "count", "patients", "events", "k")
 OF_ANALYSIS = ("report.html", "report.json", "evaluation.json", "audit.json", "bundle/bundle.json")
+SCORES = "scores/*/scores.json"  # of networks, over all patients
 OF_COHORT = ("flow.json",)
 STAYS = {
     "samples.parquet, splits.parquet, predictions.parquet, set_aside.parquet": "a row a patient or lesion",
     "steps.parquet, selection.parquet, lineage.json, models/": "what was learned, fold by fold, and from whom",
     "folds/, seg/, work/": "masks of patients; weights, which may give away whom a network saw",
-    "pages with pictures": "they show patients",
+    "pages with pictures": "they show patients; the scores of networks over all patients leave",
+    "case_scores.parquet, lesion_scores.parquet": "a row a patient or lesion",
     "flow.json of analyses, history.html": "may name patients, or runs that were not the last",
     "cohort pages, pages of patients, review.html": "pictures and a row a patient",
     "privacy.html": "for the data protection officer of this site",
@@ -69,13 +71,14 @@ def release(loaded: Loaded, analyses: Sequence[str], out: Path) -> Released:
         name: path.read_bytes()
         for name, path in sorted({**_of_analyses(loaded, asked), **_of_cohorts(loaded, cohorts)}.items())
     }
-    files = {name: content for name, content in found.items() if PICTURE not in content}
+    pictured = {f"{name.removesuffix('.html')}." for name, content in found.items() if PICTURE in content}
+    files = {name: content for name, content in found.items() if not name.startswith(tuple(pictured))}
     names = set(_names(loaded, cohorts))
     _refuse_named(names, files)
     listed = {name: sha256_bytes(content) for name, content in files.items()}
     contents = {"RELEASE.json": json_text({"title": loaded.config.title, "files": listed}).encode(), **files}
     write_bytes(out, _zipped(contents))
-    pictures = [f"not packed: {name} shows pictures." for name in found if name not in files]
+    pictures = [f"not packed: {name}, whose page shows patients." for name in found if name not in files]
     remarks = (*pictures, *_not_looked_for(names), *_small_cells(files))
     return Released(path=out, packed=tuple(files), remarks=remarks)
 
@@ -96,8 +99,9 @@ def _asked(loaded: Loaded, analyses: Sequence[str]) -> list[str]:
 def _of_analyses(loaded: Loaded, names: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name in names:
-        paths = {f"analyses/{name}/{one}": loaded.path(f"results/analyses/{name}/{one}") for one in OF_ANALYSIS}
-        found |= {packed: path for packed, path in paths.items() if path.is_file()}
+        folder = loaded.path(f"results/analyses/{name}")
+        paths = [*(folder / one for one in OF_ANALYSIS), *sorted(folder.glob(SCORES))]
+        found |= {f"analyses/{name}/{p.relative_to(folder).as_posix()}": p for p in paths if p.is_file()}
     return found
 
 

@@ -155,6 +155,8 @@ def _left_in_source(loaded: Loaded, cohort: str, patient: str, done: Pruned) -> 
         done.left.append(f"the source of cohort {cohort} still holds {count} files of this patient; they are not read.")
     if settings.source == TABLE:
         done.left.append(f"the feature table of cohort {cohort} still has rows of this patient; they are not read.")
+    if settings.slices is not None:
+        done.left.append(f"the manifest of slices of cohort {cohort} still names this patient; its rows are not read.")
     if settings.source in ("dicom", "deidentified") and not loaded.whole(cohort):
         done.left += _left_in_tables(loaded, cohort, patient)
     if patient in settings.exclude:

@@ -19,6 +19,7 @@ from osteorad.dicom.values import plain
 from osteorad.errors import SetAside
 
 AIR_HU = -1024.0
+LARGEST = 1 << 28  # bytes of a slice; what a damaged header gives may be any number
 # smallest and largest values of the pixels that were there, offset tables of compressed ones
 TOLD_OF_PIXELS = frozenset({0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111})
 TOLD_OF_PIXELS |= {0x7FE00001, 0x7FE00002, 0x7FE00003}
@@ -45,12 +46,14 @@ class Cut:
 
 
 def blanked(file: DicomFile, modality: str) -> DicomFile:
-    """A slice of air (CT) or without activity (PET); raises SetAside `head_shown` where its size is not known."""
+    """A slice of air (CT) or without activity (PET); SetAside `head_shown` where its size or scale is not known."""
     found = by_tag(file.elements)
     bits, rows, columns = (_short(found.get(tag)) for tag in (BITS, ROWS, COLUMNS))
     stored = _short(found.get(STORED)) or bits
     high = _short(found.get(HIGH)) if HIGH in found else stored - 1
-    if PIXEL_DATA not in found or bits not in (8, 16, 32) or not rows * columns or not 0 < stored <= high + 1 <= bits:
+    size = rows * columns * bits // 8
+    told = PIXEL_DATA in found and bits in (8, 16, 32) and 0 < stored <= high + 1 <= bits
+    if not told or not 0 < size <= LARGEST:
         raise SetAside("head_shown", "the pixels of a slice above the neck cannot be replaced")
     value = _stored_value(found, AIR_HU if modality == "CT" else 0.0, stored, signed=_short(found.get(SIGNED)) == 1)
     shift = high + 1 - stored
@@ -63,10 +66,13 @@ def blanked(file: DicomFile, modality: str) -> DicomFile:
 
 
 def _stored_value(found: dict[int, Element], wanted: float, stored: int, *, signed: bool) -> int:
-    """The stored value nearest to `wanted` under the slice's own scale."""
+    """The stored value nearest to `wanted` under the slice's own scale; raises SetAside where it is none."""
     slope, intercept = _number(found.get(SLOPE), 1.0), _number(found.get(INTERCEPT), 0.0)
     least, most = (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
-    value = round((wanted - intercept) / slope) if slope else 0
+    try:
+        value = round((wanted - intercept) / slope) if slope else 0
+    except (ValueError, OverflowError):  # of what is no number, or endless
+        raise SetAside("head_shown", "a slice above the neck has no scale by which it could hold air") from None
     return min(max(value, least), most)
 
 
@@ -186,15 +192,21 @@ def cut_segmentation(file: DicomFile, look: Look, setting: str) -> Cut:
             above[index] = _short(numbers.get(0x0062000B))
     if not above:
         return Cut(list(file.elements), {})
-    pixels = found[PIXEL_DATA]
+    pixels = _native(found.get(PIXEL_DATA))
     bits = _short(found.get(BITS))
-    if pixels.fragments or isinstance(pixels.value, list) or bits not in (1, 8, 16):
-        raise SetAside("head_shown", "a compressed segmentation reaches above the neck")
+    if pixels is None or bits not in (1, 8, 16) or len(pixels) % max(bits // 8, 1):
+        raise SetAside("head_shown", "a segmentation above the neck is compressed or damaged")
     labels = _text(found.get(SEGMENTATION_TYPE)).upper() == "LABELMAP"
     background = _short(found.get(PADDING)) if labels else None
-    emptied, lost = _emptied(bytes(pixels.value), bits, shape[0] * shape[1], above, background)
+    emptied, lost = _emptied(pixels, bits, shape[0] * shape[1], above, background)
     changed = [Element(PIXEL_DATA, e.vr, emptied) if e.tag == PIXEL_DATA else e for e in file.elements]
     return Cut(changed if lost else list(file.elements), lost)
+
+
+def _native(element: Element | None) -> bytes | None:
+    """Pixels as they are stored; None where there are none, or only compressed ones."""
+    plain_ones = element is not None and not element.fragments and not isinstance(element.value, list)
+    return _raw(element) if plain_ones else None
 
 
 def _reach(groups: dict[int, Element], shape: tuple[int, int]) -> tuple[float | None, float | None]:

@@ -18,6 +18,7 @@ from osteorad.errors import SetAside
 EVERY_MM, FAR_MM = 10.0, 25.0  # distance of the slices that are looked at: near the top, further down
 NEAR_MM = 600.0  # raised arms, head, neck and chest lie so near the top
 SAME_MM = 0.01
+LEAST_PIXELS = 8  # of the coarse grid, across: about 3 cm
 AIR_HU = -1000.0
 
 
@@ -68,6 +69,8 @@ def _outline(frame: Frame) -> Outline:
     if plane.padding is not None:
         values = np.where(plane.padding, (AIR_HU - frame.intercept) / (frame.slope or 1.0), values)
     block = [max(1, round(PIXEL_MM / mm)) for mm in frame.spacing]
+    if any(pixels < LEAST_PIXELS * size for pixels, size in zip(values.shape, block, strict=True)):
+        raise SetAside("geometry_missing", "no body fits into the image")
     hu = averaged(values, block[0], block[1]) * np.float32(frame.slope) + np.float32(frame.intercept)
     pixel = frame.spacing[0] * block[0], frame.spacing[1] * block[1]
     down, across = four[1] - four[0], four[2] - four[0]

@@ -25,9 +25,15 @@ PAGE = "history.html"
 DIGITS = 16
 KINDS = ("setting", "code", "data", "version", "step")
 Line = Mapping[str, Any]
-FIELDS = {"run", "time", "before", "digest", "report", "keys", "settings", "code", "n", "samples", "people", "state"}
-FIELDS |= {"auc", "verdict", "came", "left", "changes"}
+COUNT, TEXT, MAYBE = int, str, (int, type(None))
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    **{"run": COUNT, "time": TEXT, "before": TEXT, "digest": TEXT, "report": TEXT, "keys": dict, "settings": TEXT},
+    **{"code": TEXT, "n": COUNT, "samples": MAYBE, "people": TEXT, "state": TEXT, "auc": (list, type(None))},
+    **{"verdict": dict, "came": MAYBE, "left": MAYBE, "changes": list},
+}
+CHANGE, VERDICT = {"kind", "what", "rules"}, {"word", "tone"}
 SOMEONE = "<patient>"
+BY_PATIENT = re.compile(r"^(exclude|rejected|verdicts)\..+?(?= (?:is new:|was ))")  # settings whose names are patients
 SHORTEST = 4  # characters of a pseudonym that is looked for: shorter ones are in every text
 
 
@@ -78,7 +84,22 @@ def _parsed(raw: bytes) -> Line | None:
         line = json.loads(raw)
     except ValueError:  # also of bytes that are no UTF-8
         return None
-    return line if isinstance(line, dict) and line.keys() >= FIELDS and isinstance(line["run"], int) else None
+    return line if isinstance(line, dict) and _is_line(line) else None
+
+
+def _is_line(line: Line) -> bool:
+    """True where every field can be shown; a list may have been edited by hand."""
+    if not all(name in line and isinstance(line[name], kind) for name, kind in FIELDS.items()):
+        return False
+    auc = line["auc"] or [0.0] * 3
+    told = [*line["verdict"].values(), *line["keys"].values()]
+    return (
+        all(isinstance(change, dict) and change.keys() >= CHANGE for change in line["changes"])
+        and line["verdict"].keys() >= VERDICT
+        and all(isinstance(text, str) for text in told)
+        and len(auc) == 3
+        and all(isinstance(number, int | float) for number in auc)
+    )
 
 
 def _problems(line: Line, last: Line | None) -> Iterator[str]:
@@ -172,8 +193,8 @@ def _changes(last: Line, line: Line, state: State, folder: Path) -> list[dict[st
 
 
 def _nameless(sentence: str, names: Sequence[str]) -> str:
-    """A sentence about settings without the patients whom they name, such as those who are excluded."""
-    sentence = re.sub(r"(?<=^exclude\.).+?(?= (?:is new:|was ))", SOMEONE, sentence)
+    """A sentence about settings without the patients whom they name, and without names of their sessions."""
+    sentence = BY_PATIENT.sub(rf"\1.{SOMEONE}", sentence)
     for name in names:
         if len(name) >= SHORTEST:
             sentence = sentence.replace(name, SOMEONE)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osteorad.cohort.config import Cohort
 from osteorad.cohort.page_keys import behind_analysis, behind_cohort
 from osteorad.cohort.plan import Plan
 from osteorad.files import json_text, read_json, read_parquet, write_text_if_changed
@@ -16,6 +17,7 @@ from osteorad.reporting.history import DIGITS, NAME, PAGE, State, append, next_l
 from osteorad.reporting.history_page import history_report
 from osteorad.reporting.render import render_page
 
+PLACES = {"cohort": ("cohorts", "patients.parquet"), "analysis": ("analyses", "samples.parquet")}
 LAST = "results/.state/history"  # who counted at the last line; `prune` removes it with whom it names
 
 
@@ -42,25 +44,23 @@ def after_run(plan: Plan, *, now: datetime.datetime | None = None) -> list[str]:
 
 
 def _pages(plan: Plan) -> Iterator[Kept]:
-    results = plan.loaded.workdir / "results"
-    for name, cohort in plan.config.cohorts.items():
-        yield Kept(
-            kind="cohort",
-            name=name,
-            folder=results / "cohorts" / name,
-            keys=tuple(behind_cohort(plan, name)),
-            table="patients.parquet",
-            excluded=tuple(cohort.exclude),
-        )
+    cohorts = plan.config.cohorts
+    for name, cohort in cohorts.items():
+        yield _kept(plan, "cohort", name, behind_cohort(plan, name), cohort)
     for name, analysis in plan.config.analyses.items():
-        yield Kept(
-            kind="analysis",
-            name=name,
-            folder=results / "analyses" / name,
-            keys=tuple(behind_analysis(plan, name)),
-            table="samples.parquet",
-            excluded=tuple(plan.config.cohorts[analysis.cohort].exclude),
-        )
+        yield _kept(plan, "analysis", name, behind_analysis(plan, name), cohorts[analysis.cohort])
+
+
+def _kept(plan: Plan, kind: str, name: str, keys: Sequence[str], cohort: Cohort) -> Kept:
+    folder, table = PLACES[kind]
+    return Kept(
+        kind=kind,
+        name=name,
+        folder=plan.loaded.workdir / "results" / folder / name,
+        keys=tuple(keys),
+        table=table,
+        excluded=tuple(cohort.exclude),
+    )
 
 
 def _brought_up(page: Kept, workdir: Path, time: str) -> bool:

@@ -59,37 +59,10 @@ def write_privacy_page(
     manifests : images.json and contours.json of every patient. search : what `verify-deid` left, or None. settings :
     title, source, cutoff, head (keep, blank or quarantine), keep (columns that the settings name).
     """
-    facts = read_facts(manifests, patients, quarantine, flow, clinical, lesions, search)
-    page = privacy_report(cohort, settings, facts)
-    write_text(out_html, render_page(page))
-    write_json(out_json, page)
-
-
-def read_facts(
-    manifests: Sequence[Path],
-    patients: Path,
-    quarantine: Path,
-    flow: Path,
-    clinical: Path | None,
-    lesions: Path | None,
-    search: Path | None,
-) -> Facts:
-    """Read what the page is made from; of the clinical table only patients of the cohort."""
     people = read_parquet(patients)
     rows = people.to_pylist()
-    variables = variables_of(rows, [name for name in people.column_names if name not in KEYS])
-    columns: list[str] = []
-    if clinical is not None:
-        table = read_parquet(clinical)
-        columns = [name for name in table.column_names if name != "patient"]
-        known = {row["patient"] for row in rows}
-        told = [row for row in table.to_pylist() if row["patient"] in known]
-        new = [name for name in columns if name not in people.column_names]
-        variables += variables_of(told, new)
-    if lesions is not None:
-        table = read_parquet(lesions)
-        variables += variables_of(table.to_pylist(), ["location", "type"], prefix="lesion ")
-    return Facts(
+    columns, variables = _variables(rows, people.column_names, clinical, lesions)
+    facts = Facts(
         people=rows,
         policies=[{"patient": told["patient"], **told["policy"]} for told in map(read_json, manifests)],
         stages=read_json(flow)["stages"],
@@ -99,6 +72,26 @@ def read_facts(
         search=read_json(search) if search is not None else None,
         searched=outputs_digest(Path(patients).parent),
     )
+    page = privacy_report(cohort, settings, facts)
+    write_text(out_html, render_page(page))
+    write_json(out_json, page)
+
+
+def _variables(
+    people: Rows, of_people: Sequence[str], clinical: Path | None, lesions: Path | None
+) -> tuple[list[str], list[Variable]]:
+    """Columns of the clinical table as it left, and all variables; of that table only patients of the cohort."""
+    variables = variables_of(people, [name for name in of_people if name not in KEYS])
+    columns: list[str] = []
+    if clinical is not None:
+        table = read_parquet(clinical)
+        columns = [name for name in table.column_names if name != "patient"]
+        known = {row["patient"] for row in people}
+        told = [row for row in table.to_pylist() if row["patient"] in known]
+        variables += variables_of(told, [name for name in columns if name not in of_people])
+    if lesions is not None:
+        variables += variables_of(read_parquet(lesions).to_pylist(), ["location", "type"], prefix="lesion ")
+    return columns, variables
 
 
 def privacy_report(cohort: str, settings: Mapping[str, Any], facts: Facts) -> doc.Report:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from osteorad.cohort.config import Cohort
 from osteorad.cohort.load import CONFIG, Loaded, load
 from osteorad.cohort.pseudonyms import PHANTOM_KEY, patient_pseudonym, read_key
 from osteorad.cohort.review import FILE as REVIEW
+from osteorad.cohort.searched import outputs_digest
 from osteorad.cohort.tables import read_table
 from osteorad.errors import UserError
 from osteorad.joblog import quiet_pydicom
@@ -40,6 +42,7 @@ def verify(
     if not folder.is_dir():
         raise UserError(f"{folder}: the folder does not exist. Wanted: a working folder, or any folder of outputs.")
     left_out = [*lists, *exports, *tables, folder / PRIVATE]
+    searched: dict[str, dict[str, Any]] = {}  # before the search: what is written meanwhile may go unseen
     if lists or exports or tables:
         parts, sources = _given(lists, exports, tables)
     else:
@@ -55,13 +58,15 @@ def verify(
             parts.append(part)
             sources.append(told)
             left_out += originals
+            results = loaded.path(f"results/cohorts/{name}")
+            searched |= {name: outputs_digest(results)} if results.is_dir() else {}
     values = merge(parts)
     if not values.values:
         raise UserError("\n".join([*sources, f"{folder}: there is no value to look for."]))
     scan = Scan(values, progress)
     inside = [path for path in left_out if path.resolve().is_relative_to(folder.resolve()) and path.exists()]
     _search(scan, folder, inside)
-    scan.report.sources = sources
+    scan.report.sources, scan.report.searched = sources, searched
     outer = [p for p in inside if not any(q.resolve() in p.resolve().parents for q in inside)]
     scan.report.left_out = sorted({scan.masked(str(p.resolve().relative_to(folder.resolve()))) for p in outer})
     return scan.report

@@ -11,6 +11,14 @@ from typing import TextIO
 EVERY_S = 0.5
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 of what is none, or went away while it was looked at."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
 class Progress:
     """Counts files and bytes that were searched, and rewrites one line at most twice a second."""
 
@@ -33,7 +41,7 @@ class Progress:
             folders[:] = [n for n in folders if not (here / n).is_symlink() and (here / n).resolve() not in barred]
             plain = [here / name for name in names if not (here / name).is_symlink()]
             self._all_files += len(plain)
-            self._all_bytes += sum(path.stat().st_size for path in plain if path.is_file())
+            self._all_bytes += sum(map(size_of, plain))
         self._began = self._told = self._clock()
 
     def file(self, size: int) -> None:

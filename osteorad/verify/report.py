@@ -32,7 +32,11 @@ class Missed:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """All of a scan. opened : files and parts by kind. coincidences : moved dates that equal a date of someone else."""
+    """All of a scan. opened : files and parts by kind. coincidences : moved dates that equal a date of someone else.
+
+    searched : cohort -> digest of its outputs as they were before (`cohort.searched`), where a working folder was
+    searched whole.
+    """
 
     values: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
@@ -44,6 +48,7 @@ class Report:
     hits: list[Hit] = field(default_factory=list)
     coincidences: int = 0
     bytes_read: int = 0
+    searched: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:

@@ -24,7 +24,7 @@ from osteorad.verify.openers import (
     kind_of,
     open_text,
 )
-from osteorad.verify.progress import Progress
+from osteorad.verify.progress import Progress, size_of
 from osteorad.verify.report import Hit, Missed, Report
 from osteorad.verify.search import find_in_stream
 from osteorad.verify.spelling import patterns_of
@@ -75,7 +75,7 @@ class Scan:
 
     def _count(self, path: Path) -> None:
         if self._progress is not None:
-            self._progress.file(path.stat().st_size if path.is_file() else 0)
+            self._progress.file(size_of(path))
 
     def file(self, path: Path, root: Path) -> None:
         """One file and its name."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from osteorad.cohort.load import load
-from osteorad.cohort.searched import SUMMARY, outputs_digest
+from osteorad.cohort.searched import SUMMARY
 from osteorad.files import json_text, write_text_if_changed
 from osteorad.verify.report import Report
 
 COMPARED = ("dicom", "phantom")  # sources whose originals are here
 
 
-def summary(report: Report, cohort: str, searched: Mapping[str, Any]) -> dict[str, Any]:
+def summary(report: Report, cohort: str) -> dict[str, Any]:
     """Counts of one search of a whole working folder, and those of one cohort's own folder. JSON-able.
 
-    searched : as `outputs_digest` tells it. Digests of hits differ from search to search, so they are left out.
+    Digests of hits differ from search to search, so they are left out.
     """
     told = report.as_dict()
     here = f"results/cohorts/{cohort}/"
@@ -35,7 +34,7 @@ def summary(report: Report, cohort: str, searched: Mapping[str, Any]) -> dict[st
         "hit_files_here": len({hit.file for hit in report.hits if hit.file.startswith(here)}),
         "not_opened": len(report.missed),
         "coincident_dates": report.coincidences,
-        "searched": dict(searched),
+        "searched": report.searched[cohort],
     }
 
 
@@ -47,9 +46,8 @@ def keep_summaries(folder: Path, root: Path, report: Report) -> list[str]:
     loaded = load(folder, root)
     kept = []
     for name, cohort in sorted(loaded.config.cohorts.items()):
-        private, results = loaded.private(name), loaded.path(f"results/cohorts/{name}")
-        if cohort.source in COMPARED and private.is_dir() and results.is_dir():
-            text = json_text(summary(report, name, outputs_digest(results)))
-            write_text_if_changed(private / SUMMARY, text, mode=0o600)
+        private = loaded.private(name)
+        if cohort.source in COMPARED and private.is_dir() and name in report.searched:
+            write_text_if_changed(private / SUMMARY, json_text(summary(report, name)), mode=0o600)
             kept.append(name)
     return kept

@@ -330,6 +330,16 @@ def test_who_withdrew_stays_withdrawn_when_the_results_are_removed(keyless):
     assert load_plan(keyless.workdir, keyless.root).sources["one"].withdrawn == {"S10"}
 
 
+def test_the_manifest_of_slices_is_told(tmp_path):
+    text = "cohorts: {one: {source: slices, slices: {path: in, manifest: in/m.csv}}}\nanalyses: {}\n"
+    folder = working(tmp_path / "work", text)
+    write_json(folder / "results/cohorts/one/dicom/S1/images.json", {"patient": "S1"})
+    write_json(folder / "results/.state/sources/one/state/S1.json", {"patient": "S1", "files": [["f1", 1, 0]] * 2})
+    left = prune(load(folder, clone(tmp_path / "clone")), "S1", {"one": ["S1"]}).left
+    assert "the source of cohort one still holds 2 files of this patient; they are not read." in left
+    assert "the manifest of slices of cohort one still names this patient; its rows are not read." in left
+
+
 def test_what_came_along_with_a_moved_cohort_stays(tmp_path):
     text = KEYLESS.replace("path: export\n    head: keep", "path: results/cohorts/one", 1)
     folder = working(tmp_path / "work", text)

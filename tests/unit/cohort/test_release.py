@@ -70,10 +70,16 @@ def test_neither_masks_nor_weights_leave(loaded, tmp_path):
 
 
 def test_a_page_with_pictures_stays_and_is_told(loaded, tmp_path):
-    write_text(loaded.workdir / "results/analyses/os/report.html", '<image href="data:image/webp;base64,UklGRg==">')
+    """Of networks the scores over all patients leave; the page and its numbers name the patients that it shows."""
+    folder = loaded.workdir / "results/analyses/os"
+    write_text(folder / "report.html", '<image href="data:image/webp;base64,UklGRg==">')
+    write_text(folder / "report.json", f'"{PATIENT}"')
+    write_text(folder / "scores/unet/scores.json", "{}")
+    write_text(folder / "scores/unet/case_scores.parquet", PATIENT)
     done = release(loaded, [], tmp_path / "out.zip")
-    assert set(done.packed) == PAGES - {"analyses/os/report.html"}
-    assert done.remarks[0] == "not packed: analyses/os/report.html shows pictures."
+    pages = {"analyses/os/report.html", "analyses/os/report.json"}
+    assert set(done.packed) == PAGES - pages | {"analyses/os/scores/unet/scores.json"}
+    assert done.remarks[:2] == tuple(f"not packed: {page}, whose page shows patients." for page in sorted(pages))
 
 
 def test_without_the_list_of_patients_nothing_leaves(loaded, tmp_path):

@@ -25,9 +25,6 @@ NECK = Judged(state="shown", plane_mm=16.0, clear_to_mm=16.0, why="")  # slices 
     [(16, 16, 1, 0, -1024), (16, 12, 0, -1024, 0), (16, 12, 1, 0, -1024), (16, 16, 0, 0, 0), (8, 8, 0, -1000, 0)],
 )
 def test_air_is_written_as_the_header_wants_it(bits, stored, signed, intercept, want):
-    def short(tag: int, value: int) -> Element:
-        return Element(tag, "US", value.to_bytes(2, "little"))
-
     elements = [
         short(0x00280010, 3),
         short(0x00280011, 5),
@@ -42,6 +39,24 @@ def test_air_is_written_as_the_header_wants_it(bits, stored, signed, intercept, 
     pixels = blanked(DicomFile(elements=elements), "CT").elements[-1].value
     values = np.frombuffer(pixels, dtype=f"<{'i' if signed else 'u'}{bits // 8}")
     assert values.tolist() == [want] * 15
+
+
+def short(tag: int, value: int) -> Element:
+    return Element(tag, "US", value.to_bytes(2, "little"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "slope", "intercept"),
+    [(3, b"nan", b"0"), (3, b"1", b"inf"), (3, b"1e-320", b"0"), (0, b"1", b"0"), (65535, b"1", b"0")],
+)
+def test_a_slice_whose_header_is_damaged_is_set_aside(rows, slope, intercept):
+    sizes = {0x00280010: rows, 0x00280011: rows, 0x00280100: 16, 0x00280101: 16, 0x00280102: 15, 0x00280103: 1}
+    elements = [short(tag, value) for tag, value in sizes.items()]
+    elements += [Element(0x00281052, "DS", intercept), Element(0x00281053, "DS", slope)]
+    elements.append(Element(PIXEL_DATA, "OW", bytes(18)))
+    with pytest.raises(SetAside) as told:
+        blanked(DicomFile(elements=elements), "CT")
+    assert told.value.code == "head_shown"
 
 
 def blob(seed: int) -> np.ndarray:
@@ -108,6 +123,16 @@ def test_a_segmentation_that_cannot_be_cut_goes(tmp_path, judged, setting, code)
     with pytest.raises(SetAside) as told:
         without_head(path, judged, setting)
     assert told.value.code == code
+
+
+@pytest.mark.parametrize("pixels", [None, b"odd"])
+def test_a_damaged_segmentation_above_the_neck_goes(tmp_path, pixels):
+    path = write_seg(tmp_path / "a.dcm", {1: ("a", blob(1))}, GRID, kind="LABELMAP", sparse=False)
+    file = read_file(path)
+    file.elements = [e for e in file.elements if e.tag != PIXEL_DATA and e.tag != 0x00280100] + [short(0x00280100, 16)]
+    file.elements += [Element(PIXEL_DATA, "OW", pixels)] if pixels else []
+    with pytest.raises(SetAside, match="compressed or damaged"):
+        cut_segmentation(file, lambda uid: NECK, "blank")
 
 
 def test_a_frame_on_both_sides_of_the_neck_goes(tmp_path):

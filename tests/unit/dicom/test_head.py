@@ -215,6 +215,14 @@ def test_a_ct_that_cannot_be_decoded_is_not_let_through(tmp_path):
     assert reasons(result) == ["head_unknown"] * len(paths)
 
 
+def test_a_ct_with_a_pixel_size_that_no_body_fits_into_is_not_let_through(tmp_path):
+    def tiny(ds: pydicom.Dataset) -> None:
+        ds.PixelSpacing = [0.001, 0.001]
+
+    paths = write_ct(tmp_path / "in", CHEST, edit=tiny)
+    assert reasons(run(paths, tmp_path, head="blank")) == ["head_unknown"] * len(paths)
+
+
 def test_a_head_alone_is_not_written_as_air(tmp_path):
     paths = write_ct(tmp_path / "in", replace(WHOLE, bottom_mm=290))
     assert reasons(run(paths, tmp_path, head="blank")) == ["head_shown"] * len(paths)

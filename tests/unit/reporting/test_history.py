@@ -215,6 +215,44 @@ def test_nobody_is_named_not_even_by_a_setting(tmp_path):
     assert [name for name in (*PATIENTS, "STS_026", "exclude.7", "exclude.STS") if name in text] == []
 
 
+@pytest.mark.parametrize("setting", ["rejected", "verdicts"])
+def test_a_verdict_names_neither_patient_nor_session(tmp_path, setting):
+    def judged(*items: str) -> str:
+        return json_text({"settings": {setting: {"7": dict.fromkeys(items, "rejected")}}})
+
+    note(tmp_path, told(), judged("s0a1b2c3d/ct"))
+    line = note(tmp_path, told(), judged("manual/s0a1b2c3d/ct/lesion-1@01234567", "reader2/s0a1b2c3d/ct/lesion-1"))
+    assert [change["what"] for change in line["changes"]] == [
+        f'{setting}.<patient> is new: "rejected"',
+        f'{setting}.<patient> was "rejected" and is gone',
+    ]
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"verdict": None},
+        {"verdict": {"word": "fine"}},
+        {"verdict": {"word": 1, "tone": "ok"}},
+        {"auc": [0.7]},
+        {"auc": ["0.7", 0.6, 0.8]},
+        {"changes": ["all"]},
+        {"keys": []},
+        {"n": "12"},
+        {"came": "2"},
+    ],
+)
+def test_a_line_that_was_edited_to_what_cannot_be_shown_is_told(tmp_path, edited):
+    path = three(tmp_path)
+    lines = path.read_text().splitlines()
+    lines[2] = json.dumps(json.loads(lines[2]) | edited)
+    path.write_text("\n".join(lines) + "\n")
+    runs = read_runs(path)
+    assert runs.problems == ("Line 3 is cut off or damaged; a run that was being written is lost.",)
+    assert "Line 3 is cut off" in page(runs)
+    assert note(tmp_path, told(0.9), key(1), ("p9",))["run"] == 3
+
+
 def test_bytes_that_are_no_list_are_told(tmp_path):
     (tmp_path / NAME).write_bytes(b'\xff\xfe\x00\n[1]\n{"run": "a"}\n\n')
     assert read_runs(tmp_path / NAME).lines == ()

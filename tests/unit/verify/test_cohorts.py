@@ -8,40 +8,16 @@ import shutil
 
 import pytest
 
-from osteorad import __main__ as command
 from tests.conftest import ROOT
-from tests.unit.verify.containers import dicom
-
-CONFIG = """\
-cohorts:
-  c:
-    source: dicom
-    path: export
-    head: keep
-    rois: {lesion: ['*']}
-    clinical: {path: clinical.tsv, keep: [subtype]}
-"""
-NAME = "Quorfelbach"
+from tests.unit.verify.folders import CONFIG, NAME, verify, working
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A working folder with an export of one file, a table, and one output."""
-
-    def change(data):
-        data.PatientName, data.PatientID = f"{NAME}^Isoldara", "ZQ-4711-8"
-
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    (tmp_path / "export").mkdir()
-    (tmp_path / "export/a.dcm").write_bytes(dicom(change))
-    (tmp_path / "clinical.tsv").write_text("patient\tsubtype\tremarks\nZQ-4711-8\tluminal\tsee LTR88231\n")
-    (tmp_path / "results").mkdir()
+    """A working folder with one output."""
+    (working(tmp_path) / "results").mkdir()
     (tmp_path / "results/a.json").write_text('{"a": "luminal"}')
     return tmp_path
-
-
-def verify(*arguments):
-    return command.main(["verify-deid", *map(str, arguments)])
 
 
 def test_clean_folder(folder, capsys):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
-from osteorad import __main__ as command
 from osteorad.cohort.searched import outputs_digest
 from osteorad.files import read_json
-from osteorad.verify.progress import Progress
-from tests.unit.verify.containers import dicom
-from tests.unit.verify.test_cohorts import CONFIG, NAME
+from osteorad.verify import cohorts
+from osteorad.verify.progress import Progress, size_of
+from tests.unit.verify.folders import NAME, verify, working
 
 KEPT = "private/c/verify.json"
 
@@ -22,20 +22,10 @@ KEPT = "private/c/verify.json"
 def folder(tmp_path):
     """A working folder whose cohort has a private folder and results."""
 
-    def change(data):
-        data.PatientName, data.PatientID = f"{NAME}^Isoldara", "ZQ-4711-8"
-
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    for name in ("export", "private/c", "results/cohorts/c/dicom/p1", "logs"):
+    for name in ("private/c", "results/cohorts/c/dicom/p1", "logs"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "export/a.dcm").write_bytes(dicom(change))
-    (tmp_path / "clinical.tsv").write_text("patient\tsubtype\tremarks\nZQ-4711-8\tluminal\tsee LTR88231\n")
     (tmp_path / "results/cohorts/c/dicom/p1/images.json").write_text('{"a": 1}')
-    return tmp_path
-
-
-def verify(*arguments):
-    return command.main(["verify-deid", *map(str, arguments)])
+    return working(tmp_path)
 
 
 def test_a_clean_search_is_kept_privately(folder, capsys):
@@ -62,6 +52,19 @@ def test_hits_are_counted_by_where_they_are_and_no_value_is_kept(folder):
     text = (folder / KEPT).read_text().lower()
     for word in (NAME, "ZQ-4711-8", "LTR88231", "remarks", "PatientName", "a.log"):
         assert word.lower() not in text
+
+
+def test_what_a_run_writes_during_a_search_was_not_searched(folder, monkeypatch):
+    cohort = folder / "results/cohorts/c"
+    before, search = outputs_digest(cohort), cohorts._search
+
+    def meanwhile(*given):
+        search(*given)
+        (cohort / "dicom/p1/images.json").write_text('{"a": 2}')
+
+    monkeypatch.setattr(cohorts, "_search", meanwhile)
+    assert verify(folder) == 0
+    assert read_json(folder / KEPT)["searched"] == before != outputs_digest(cohort)
 
 
 def test_changed_outputs_are_noticed_and_changed_pages_are_not(folder):
@@ -109,6 +112,17 @@ def test_progress_tells_how_far_it_is(tmp_path):
         "searched 3 of 2 files, 1 MB of 4 MB, 15 min left",
     ]
     assert "".join(told[3:]) == ""
+
+
+def test_a_file_that_goes_while_its_folder_is_searched_stops_nothing(folder, monkeypatch):
+    def gone(path, **_):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "stat", gone)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    progress = Progress(io.StringIO())
+    progress.begin(folder, set())
+    progress.file(size_of(folder / "config.yaml"))
 
 
 def test_progress_is_for_terminals_only(folder, monkeypatch, capsys):
