@@ -34,7 +34,7 @@ def records(folder: Path) -> list[Path]:
 
 def seen_by(record: Path) -> set[str]:
     told = read_json(record)
-    return {*told["patients"]["trained"], *told["patients"]["validation"]}
+    return {*told["patients_trained"], *told["patients_validation"]}
 
 
 @pytest.mark.parametrize(("analysis", "count"), [(DRAW, 4), (OUTCOME, 4)])
