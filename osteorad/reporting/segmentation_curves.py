@@ -170,7 +170,7 @@ def label_words(label: str) -> str:
 
 
 def lesion_bars(findings: Findings) -> list[doc.Part]:
-    """Found and missed lesions of the best network out of fold, by volume, type and place."""
+    """Found and missed lesions of the best network out of fold, by volume and type; places stand in a table."""
     best = findings.best()
     found = findings.score(best, OUT_OF_FOLD)
     if not found or not found["lesions"]["n"]:
@@ -178,7 +178,7 @@ def lesion_bars(findings: Findings) -> list[doc.Part]:
     rows = [
         {"label": label_words(label), "sub": real(told["sensitivity"]["estimate"]), "k": told["found"], "n": told["n"]}
         for _, group, label in groups_of(found["lesions"])
-        if (told := found["lesions"][group][label])["n"]
+        if group != "by_location" and (told := found["lesions"][group][label])["n"]
     ]
     words = listed([f"{row['k']} of {row['n']} {row['label']}" for row in rows])
     return [

@@ -10,8 +10,7 @@ from osteorad.reporting.segmentation_findings import BASELINE, LEVEL, ROLES, THR
 from osteorad.reporting.segmentation_sentences import limits, rule_words
 from osteorad.reporting.wording import none_of, percent
 
-SURFACE_MM = 2  # tolerance of the surface Dice that is shown
-RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+SURFACE = "surface_dice_"  # then the tolerance
 
 
 def rows_of(findings: Findings, role: str, roi: str | None = None) -> list[tuple[dict[str, Any], Facts]]:
@@ -32,41 +31,52 @@ def roles_of(findings: Findings, roi: str | None = None) -> list[str]:
 
 def overlap_table(findings: Findings, role: str, roi: str | None = None) -> doc.Part:
     """Voxel scores of lesions, or of another ROI, in the patients of a role."""
+    told = rows_of(findings, role, roi)
+    surface = _surface(told[0][1])
     rows = [
         {
             **cells,
+            "cases": f"{found['n']} + {found['n_negative']}",
             "n": found["n"],
             "n_negative": found["n_negative"],
             "dice": limits(found["dice"]),
             "precision": found["precision"]["estimate"],
             "recall": found["recall"]["estimate"],
-            "surface": found[f"surface_dice_{SURFACE_MM}mm"]["estimate"],
+            "surface": found[surface]["estimate"],
             "hd95": found["hd95_mm"]["estimate"],
             "n_undefined": found["n_undefined"],
-            "volume_error": found["volume_error_percent"]["estimate"],
+            "volume_error": found["volume_error_ml"]["estimate"],
         }
-        for cells, found in rows_of(findings, role, roi)
+        for cells, found in told
     ]
     what = roi or findings.lesion
     columns = [
         doc.column("network", "Network"),
-        doc.column("n", "Cases", "count", note=f"with {what}"),
-        doc.column("n_negative", "Cases", "count", note="without"),
+        doc.column("cases", "Cases", note="with + without"),
         doc.column("dice", "Mean Dice", "interval", note=f"{percent(LEVEL)} interval"),
         doc.column("precision", "Precision", "real", note="voxels"),
         doc.column("recall", "Recall", "real", note="voxels"),
-        doc.column("surface", "Surface Dice", "real", note=f"{SURFACE_MM} mm"),
+        doc.column("surface", "Surface Dice", "real", note=surface.removeprefix(SURFACE).replace("mm", " mm")),
         doc.column("hd95", "HD95", "real", digits=1, note="mm"),
         doc.column("n_undefined", "No HD95", "count", note="cases"),
-        doc.column("volume_error", "Volume", "real", digits=0, note="error, %"),
+        doc.column("volume_error", "Volume error", "real", digits=1, note="mL"),
     ]
     caption = (
         f"Patients {ROLES[role]}: overlap of {what} masks, means over cases with something to find. Precision: share "
         "of the drawn voxels that the reader drew; recall: share of the reader's that were drawn. HD95 does not exist "
-        "where nothing was drawn; volume error is that of the drawing."
+        "where nothing was drawn."
     )
     name = f"overlap-{'bone' if roi else 'lesion'}-{role.replace('_', '-')}"
     return doc.table(name, caption, columns, rows, empty=none_of(0, "network"), facts={"level": LEVEL})
+
+
+def _surface(found: Facts) -> str:
+    """The surface Dice that is shown: that of the middle tolerance."""
+    names = sorted(
+        (name for name in found if name.startswith(SURFACE)),
+        key=lambda name: float(name.removeprefix(SURFACE).removesuffix("mm")),
+    )
+    return names[len(names) // 2]
 
 
 def found_table(findings: Findings, role: str) -> doc.Part:
@@ -79,8 +89,7 @@ def found_table(findings: Findings, role: str) -> doc.Part:
             "per_case": limits(found["false_positives"]["per_case"]),
             "ml": found["false_positives"]["ml_per_case"]["estimate"],
             "negatives": _right_negatives(found),
-            "merges": found["merges"],
-            "splits": found["splits"],
+            "mixed": f"{found['merges']} and {found['splits']}",
             "dropped": found["dropped"],
         }
         for cells, found in rows_of(findings, role)
@@ -92,8 +101,7 @@ def found_table(findings: Findings, role: str) -> doc.Part:
         doc.column("per_case", "False positives", "interval", note="a case, interval"),
         doc.column("ml", "False volume", "real", note="mL a case"),
         doc.column("negatives", "Correct", "share", note="negatives"),
-        doc.column("merges", "Merges", "count"),
-        doc.column("splits", "Splits", "count"),
+        doc.column("mixed", "Merges", note="and splits"),
         doc.column("dropped", "Dropped", "count"),
     ]
     lesion = findings.lesion
@@ -114,17 +122,16 @@ def _right_negatives(found: Facts) -> list[int] | None:
 
 def froc_table(findings: Findings, role: str) -> doc.Part:
     """Lesion sensitivity at the usual rates of false positives in the patients of a role."""
+    told = [(cells, found["froc"]) for cells, found in rows_of(findings, role) if found["froc"] is not None]
+    rates = [point["false_positives_per_case"] for point in told[0][1]["points"]] if told else []
     rows = []
-    for cells, found in rows_of(findings, role):
-        if found["froc"] is None:
-            continue
-        points = {point["false_positives_per_case"]: point["sensitivity"] for point in found["froc"]["points"]}
-        shown = {f"at{place}": points[rate]["estimate"] for place, rate in enumerate(RATES)}
-        last = found["froc"]["last"]
+    for cells, froc in told:
+        shown = {f"at{place}": point["sensitivity"]["estimate"] for place, point in enumerate(froc["points"])}
+        last = froc["last"]
         rows.append({**cells, **shown, "last": last["false_positives_per_case"], "end": last["sensitivity"]})
     columns = [
         doc.column("network", "Network"),
-        *(doc.column(f"at{place}", f"{rate:g}", "real") for place, rate in enumerate(RATES)),
+        *(doc.column(f"at{place}", f"{rate:g}", "real") for place, rate in enumerate(rates)),
         doc.column("last", "False positives", "real", note="of all components"),
         doc.column("end", "Lesion sensitivity", "real", note="of all components"),
     ]
@@ -132,7 +139,7 @@ def froc_table(findings: Findings, role: str) -> doc.Part:
         f"Patients {ROLES[role]}: lesion sensitivity at so many false positives a case; where the components of a "
         f"network end before, the value of its last one stands. {rule_words(findings)}"
     )
-    facts = {"rates": list(RATES), "rule": findings.scores[0]["rule"]}
+    facts = {"rates": rates, "rule": findings.scores[0]["rule"]}
     name = f"froc-table-{role.replace('_', '-')}"
     return doc.table(name, caption, columns, rows, empty=none_of(0, "network"), facts=facts)
 
