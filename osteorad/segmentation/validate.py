@@ -25,6 +25,7 @@ from osteorad.segmentation.preprocess import FloatArray, TrainingCase
 log = logging.getLogger(__name__)
 
 SLICES = 8  # of a 2D network at a time
+EVERY = 8
 TILE_STEP = 0.75  # of the patch's edge, at most
 Stop = Callable[[], bool]
 
@@ -52,7 +53,7 @@ def validation_patients(cases: Sequence[CaseFiles], share: float, name: str) -> 
 class Validation:
     """dice : mean over cases with a lesion. false_ml : mean volume drawn in cases without; None: no such case."""
 
-    dice: float
+    dice: float | None
     false_ml: float | None
 
 
@@ -65,13 +66,34 @@ def validated(
     for case in cases:
         if stop():
             return None
-        drawn = draw_lesions(module, case.array_zyx, plan, machine)
-        wanted = case.labels_zyx == LESION
+        looked_at = slices_of(case, plan.dimensions)
+        drawn = draw_lesions(module, case.array_zyx[looked_at], plan, machine)
+        wanted = case.labels_zyx[looked_at] == LESION
         if wanted.any():
             dice.append(2.0 * np.count_nonzero(drawn & wanted) / (np.count_nonzero(drawn) + np.count_nonzero(wanted)))
         else:
-            false_ml.append(np.count_nonzero(drawn) * case.grid.voxel_ml)
-    return Validation(dice=float(np.mean(dice)), false_ml=float(np.mean(false_ml)) if false_ml else None)
+            share = drawn.shape[0] / case.array_zyx.shape[0]
+            false_ml.append(np.count_nonzero(drawn) * case.grid.voxel_ml / share)
+    return Validation(dice=_mean(dice), false_ml=_mean(false_ml))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def slices_of(case: TrainingCase, dimensions: int) -> NDArray[np.intp]:
+    """Slices on which a case is looked at: all for a 3D network, else those with a lesion and some beside them.
+
+    Beside them: half as many, at least one in EVERY, evenly spread. An epoch is chosen by this, nothing is reported.
+    """
+    every = np.arange(len(case.labels_zyx))
+    lesion = (case.labels_zyx == LESION).any(axis=(1, 2))
+    if dimensions == 3:
+        return every
+    others = every[~lesion]
+    some = min(max(np.count_nonzero(lesion) // 2, every.size // EVERY, 1), others.size)
+    spread = others[np.linspace(0, others.size - 1, some).astype(np.intp)] if some else others
+    return np.sort(np.concatenate([every[lesion], spread]))
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from osteorad.segmentation.batches import Batches
 from osteorad.segmentation.checkpoint import STATES, Checkpoints, packed, unpacked
 from osteorad.segmentation.learner import Training
 from osteorad.segmentation.numerics import machine_of, numerics
-from osteorad.segmentation.stopping import StopFlag
+from osteorad.segmentation.stopping import StopFlag, Stopped
 from osteorad.segmentation.validate import Validation
 from tests.unit.segmentation.training_toy import toy_case, toy_plan
 
@@ -38,8 +39,9 @@ def new_training() -> Training:
     return Training(PLAN, SETTINGS, loss="dice-ce", machine=machine_of(SETTINGS, 1), name="t/1")
 
 
-def run(folder: Path, *, kill_at: int | None = None) -> dict[str, Any]:
+def run(folder: Path, *, kill_at: int | None = None, stop_at: int | None = None) -> dict[str, Any]:
     """Train, or go on; what is learned, as one comparable record. A checkpoint is kept after each step."""
+    flag = StopFlag()
     training = new_training()
     plain = training.learn
 
@@ -47,6 +49,8 @@ def run(folder: Path, *, kill_at: int | None = None) -> dict[str, Any]:
         plain(batch)
         if training.steps_done == kill_at:
             raise Killed
+        if training.steps_done == stop_at:
+            flag.set(signal.SIGTERM, None)
 
     def told(module: Any, cases: list[Training], *others: Any) -> Validation:
         return Validation(dice=DICE[cases[0].progress.epoch], false_ml=None)
@@ -57,7 +61,7 @@ def run(folder: Path, *, kill_at: int | None = None) -> dict[str, Any]:
         patch.setattr(train, "validated", told)
         patch.setattr(learner, "LARGEST_GRADIENT", 1.0)
         patch.setattr(train.Clock, "checkpoint_due", lambda self: True)
-        done = train.train(training, batches, [training], Checkpoints(folder, "k"), StopFlag())  # type: ignore[list-item]
+        done = train.train(training, batches, [training], Checkpoints(folder, "k"), flag)  # type: ignore[list-item]
     weights = {name: value.tolist() for name, value in done.weights.items()}
     return {"weights": weights, "best": done.best_epoch, "steps": done.steps, "history": done.history}
 
@@ -88,6 +92,12 @@ def test_a_killed_training_ends_in_the_same_bits(killed, undisturbed):
     assert run(killed) == undisturbed
     runs = [json.loads(line) for line in (killed / checkpoint.JOURNAL).read_text().splitlines()]
     assert [(run["event"], run["steps"]) for run in runs] == [("started", 0), ("resumed", 10), ("finished", 15)]
+
+
+def test_asked_to_stop_it_leaves_after_the_step_that_it_is_in(tmp_path, undisturbed):
+    with pytest.raises(Stopped, match="epoch 2 step 2 kept"):
+        run(tmp_path, stop_at=5)
+    assert run(tmp_path) == undisturbed
 
 
 FRESH = {  # what stands in the state of a training that has just begun, and makes each a difference

@@ -14,7 +14,7 @@ from osteorad.cohort.segmentation import TrainingSettings
 from osteorad.segmentation.cases import CaseFiles
 from osteorad.segmentation.heads import bone_probability, lesion_probability, target_of
 from osteorad.segmentation.numerics import machine_of
-from osteorad.segmentation.validate import draw_lesions, validated, validation_patients
+from osteorad.segmentation.validate import draw_lesions, slices_of, validated, validation_patients
 from tests.unit.segmentation.training_toy import toy_case, toy_plan
 
 CPU = machine_of(TrainingSettings(device="cpu"), 1)
@@ -73,18 +73,35 @@ def test_where_one_patient_only_has_a_lesion_nobody_is_set_apart(caplog):
 
 
 def signed(case, true=0, false=0):
-    """The case as an image in which `true` lesion voxels and `false` others are over 0."""
+    """The case as an image in which `true` lesion voxels and the first `false` others of slice 2 are over 0."""
     array = np.full(case.array_zyx.shape, -1.0, dtype=np.float32)
-    for wanted, count in ((case.labels_zyx == 2, true), (case.labels_zyx == 0, false)):
-        array[tuple(axis[:count] for axis in np.nonzero(wanted))] = 1.0
+    array[tuple(axis[:true] for axis in np.nonzero(case.labels_zyx == 2))] = 1.0
+    rows, columns = np.nonzero(case.labels_zyx[2] == 0)
+    array[2, rows[:false], columns[:false]] = 1.0
     return replace(case, array_zyx=array)
 
 
-def test_dice_is_the_mean_over_cases_with_a_lesion_and_false_volume_that_of_the_others():
-    cases = [signed(toy_case(), 48), signed(toy_case(), 24, 24), signed(toy_case(lesion=False), 0, 500)]
+def test_dice_is_the_mean_over_cases_with_a_lesion():
+    cases = [signed(toy_case(), 48), signed(toy_case(), 24), signed(toy_case(), 48, 96)]
     found = validated(Bright(), cases, toy_plan(), CPU, lambda: False)
-    assert found.dice == pytest.approx((1.0 + 0.5) / 2)  # 48 voxels of lesion
-    assert found.false_ml == pytest.approx(0.5)
+    assert found.dice == pytest.approx((1.0 + 2 * 24 / 72 + 2 * 48 / 192) / 3)  # 48 voxels of lesion
+    assert found.false_ml is None
+
+
+def test_false_volume_is_that_of_cases_without_a_lesion_brought_to_all_slices():
+    case = toy_case(shape=(16, 20, 24), lesion=False)
+    everywhere = replace(case, array_zyx=np.ones(case.array_zyx.shape, np.float32))
+    found = validated(Bright(), [everywhere], toy_plan(), CPU, lambda: False)
+    assert found.dice is None
+    assert found.false_ml == pytest.approx(16 * 20 * 24 / 1000)
+
+
+def test_slices_with_a_lesion_and_some_beside_them_are_looked_at():
+    case = toy_case(shape=(40, 20, 24))  # lesion in slices 2 and 3
+    assert slices_of(case, 2).tolist() == [0, 2, 3, 11, 20, 29, 39]
+    assert slices_of(case, 3).tolist() == list(range(40))
+    assert slices_of(toy_case(shape=(40, 20, 24), lesion=False), 2).size == 5
+    assert slices_of(replace(case, labels_zyx=np.full((4, 2, 2), 2, np.uint8)), 2).tolist() == [0, 1, 2, 3]
 
 
 def test_it_ends_where_it_is_asked_to_stop():
