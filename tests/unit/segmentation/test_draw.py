@@ -92,6 +92,15 @@ def test_outside_the_gate_no_lesion_is_drawn_and_the_loss_is_counted(flips: tupl
     assert (len(nowhere.lesions), nowhere.lost) == (0, 2)
 
 
+def test_scores_stay_with_their_lesions_behind_a_gate() -> None:
+    """The small lesion lies below, at 712 HU: (712 - 400) / 600 is 0.52, of which the network makes 0.69."""
+    volume = with_balls(grid(), LARGE, (*SMALL[:2], 712))
+    small = 1 / (1 + np.exp(-40 * 0.02))
+    assert [lesion.score for lesion in _drawn(volume).lesions] == pytest.approx([1.0, small], abs=1e-4)
+    gate = Gate(bone=(volume.array == 950).astype(np.uint8), by_mm=0.0)
+    assert [lesion.score for lesion in _drawn(volume, gate=gate).lesions] == pytest.approx([1.0], abs=1e-4)
+
+
 def _near(volume: Any, ball: tuple[tuple[float, float, float], float, float]) -> np.ndarray:
     (middle, radius, _) = ball
     return with_balls(volume.grid, (middle, radius, 1)).array == 1
