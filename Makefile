@@ -99,10 +99,10 @@ kit: env
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	git archive --prefix=osteorad/ HEAD | tar -x -C "$$folder"; mkdir "$$folder/osteorad/wheels" "$$folder/torch"; \
 	echo "== torch and its libraries"; \
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --index-url $(TORCH_INDEX) --dest "$$folder/torch" $(TORCH); \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --index-url $(TORCH_INDEX) --dest "$$folder/torch" $(TORCH); \
 	echo "== packages of requirements.lock (about 700 MB, some minutes)"; \
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --dest "$$folder/osteorad/wheels" -r requirements.lock; \
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest "$$folder/osteorad/wheels" setuptools wheel; \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --require-hashes --no-deps --dest "$$folder/osteorad/wheels" -r requirements.lock; \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --dest "$$folder/osteorad/wheels" setuptools wheel; \
 	$(BIN)/python envs/write_kit.py "$$folder"; \
 	tar -cf $(KIT) -C "$$folder" osteorad; \
 	echo "$(KIT): $$(du -h $(KIT) | cut -f1). There: tar xf $(notdir $(KIT)) && make -C osteorad env"

@@ -69,7 +69,13 @@ class Run:
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         with self._printed.open("wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=clone, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=clone,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_hear_interrupts,
             )
 
     @property
@@ -131,6 +137,11 @@ def until(true: Callable[[], bool], seconds: float = 600) -> None:
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(1)
+
+
+def _hear_interrupts() -> None:
+    """A process that was started in the background hears no Ctrl-C, and passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _megabytes(text: str) -> int:
