@@ -10,6 +10,7 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,7 @@ def _index(options: argparse.Namespace) -> int:
 def _prune(options: argparse.Namespace) -> int:
     from osteorad.cohort.plan import load_plan
     from osteorad.cohort.prune import prune
+    from osteorad.cohort.sources import read_withdrawn
     from osteorad.dicom import index
 
     folder = options.directory.resolve()
@@ -187,13 +189,13 @@ def _prune(options: argparse.Namespace) -> int:
         dry_run=options.dry_run,
         nothing_runs=options.nothing_runs,
     )
-    if not options.dry_run:
-        for source in load_plan(folder, ROOT).sources.values():  # anew: somebody is on the list now
-            index.update(source)
     if options.json:
         print(json.dumps({"ok": True, **done.as_dict()}, indent=1))
     else:
         print("\n".join(done.lines()))
+    if not options.dry_run:
+        for source in plan.sources.values():  # somebody is on the list now
+            index.update(replace(source, withdrawn=read_withdrawn(source.state)))
     return 0
 
 

@@ -176,10 +176,12 @@ def _not_looked_for(names: Collection[str]) -> Iterator[str]:
 
 
 def _small_cells(files: dict[str, bytes]) -> Iterator[str]:
-    """How many counts under five a page holds: the one who sends it decides."""
+    """How many counts under five a file holds: the one who sends it decides. A bundle counts no people."""
     for name, content in files.items():
-        if name.endswith("report.json") and (count := _small(json.loads(content))):
-            yield f"look before you send: {name} holds {count} counts of 1 to {SMALL - 1} people, as its page does."
+        told = name.endswith(".json") and not name.endswith("bundle.json")
+        if told and (count := _small(json.loads(content))):
+            also = ", as its page does" if name.endswith("report.json") else ""
+            yield f"look before you send: {name} holds {count} counts of 1 to {SMALL - 1} people{also}."
 
 
 def _small(value: Any, key: str = "") -> int:

@@ -30,7 +30,7 @@ PAGES = {
 def loaded(tmp_path):
     folder = working(tmp_path / "work")
     for name in PAGES:
-        write_text(folder / "results" / name, "fine\n")
+        write_text(folder / "results" / name, '"fine"\n')
     write_json(folder / "results/analyses/os/report.json", {"table": [{"n": 3}, {"n": 12}, {"count": 1}]})
     write_text(folder / "results/analyses/os/predictions.parquet", PATIENT)
     write_parquet(folder / "results/cohorts/real/patients.parquet", pa.table({"patient": [PATIENT, "7"]}))
@@ -118,9 +118,14 @@ def test_thousands_of_names_are_looked_for_in_seconds(loaded, tmp_path):
 
 
 def test_small_cells_and_names_that_are_too_short_are_told(loaded, tmp_path):
+    stage = {"stage": "patients", "set_aside": [{"reason": "withdrawn", "count": 1}]}
+    write_json(loaded.workdir / "results/cohorts/real/flow.json", {"stages": [stage]})
     remarks = release(loaded, [], tmp_path / "out.zip").remarks
     assert "not looked for: 1 patients" in remarks[0]
-    assert "holds 2 counts of 1 to 4 people" in remarks[1]
+    assert remarks[1:] == (
+        "look before you send: analyses/os/report.json holds 2 counts of 1 to 4 people, as its page does.",
+        "look before you send: cohorts/real/flow.json holds 1 counts of 1 to 4 people.",
+    )
 
 
 def test_an_analysis_that_was_not_run_or_does_not_exist_is_refused(loaded, tmp_path):

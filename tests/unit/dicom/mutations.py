@@ -404,9 +404,10 @@ MUTATIONS: tuple[Mutation, ...] = (*BYTES, *VALUES, *STRUCTURE)
 # --- the way of a patient ---------------------------------------------------------------------------------------------
 
 
-def ingest(export: Path, work: Path, *, key: bytes | None = KEY) -> dict[str, dict[str, Any]]:
+def ingest(export: Path, work: Path, *, key: bytes | None = KEY, heads_pass: bool = True) -> dict[str, dict[str, Any]]:
     """What the jobs do with an export, from the index to the masks; patient -> its manifests.
 
+    heads_pass : else they are blanked, or of a source without key held back.
     Fails where a file is neither passed on nor set aside with a reason.
     """
     source = Source(name="c", folder=export, state=work / "state", key=key)
@@ -418,7 +419,7 @@ def ingest(export: Path, work: Path, *, key: bytes | None = KEY) -> dict[str, di
     accounted = len(unplaced["set_aside"])
     made = {}
     for patient in found:
-        made[patient] = one_patient(source, patient, work)
+        made[patient] = one_patient(source, patient, work, heads_pass)
         for part in ("images", "contours"):
             manifest = made[patient][part]
             assert len(manifest["files"]) + len(manifest["set_aside"]) == manifest["files_in"], (patient, part)
@@ -427,9 +428,10 @@ def ingest(export: Path, work: Path, *, key: bytes | None = KEY) -> dict[str, di
     return made
 
 
-def one_patient(source: Source, patient: str, work: Path) -> dict[str, Any]:
+def one_patient(source: Source, patient: str, work: Path, heads_pass: bool) -> dict[str, Any]:
     """De-identification or adoption, conversion and masks of one patient; their accounts are checked."""
-    parts = {part: handed_over(source, patient, part, work / "dicom" / patient) for part in ("images", "contours")}
+    folder = work / "dicom" / patient
+    parts = {part: handed_over(source, patient, part, folder, heads_pass) for part in ("images", "contours")}
     images, masks = work / "images" / patient, work / "masks" / patient
     listed = work / "dicom" / patient
     convert_patient(
@@ -449,7 +451,7 @@ def one_patient(source: Source, patient: str, work: Path) -> dict[str, Any]:
     return {**parts, "converted": converted, "drawn": drawn}
 
 
-def handed_over(source: Source, patient: str, part: str, folder: Path) -> dict[str, Any]:
+def handed_over(source: Source, patient: str, part: str, folder: Path, heads_pass: bool) -> dict[str, Any]:
     """The manifest of a part: of an identified source rewritten, of one without key as it stands."""
     shared: dict[str, Any] = {
         "cohort": "c",
@@ -460,6 +462,9 @@ def handed_over(source: Source, patient: str, part: str, folder: Path) -> dict[s
         "source_root": source.folder,
         "parts": index.patient_parts(source, patient),
     }
+    if not heads_pass:
+        judged = {"images": folder / "images.json"} if part == "contours" else {}
+        shared |= {"head": "quarantine" if source.key is None else "blank", **judged}
     files = index.patient_files(source, patient)
     if source.key is None:
         return adopt_patient(files, **shared)
