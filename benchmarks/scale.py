@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from benchmarks.inputs import Inputs
@@ -13,6 +14,7 @@ from benchmarks.table import Line
 DRY_RUN_S, DRY_RUN_MB = 30.0, 500.0
 SECOND_RUN_S = 20.0
 BARE_RULES = 9  # a patient of the default phantom takes as many jobs
+PROFILES = ("local", "slurm")
 SNAKEMAKE = (sys.executable, "-m", "snakemake", "--profile", "local")
 NOTHING = "Nothing to be done"
 
@@ -81,20 +83,29 @@ def finished(inputs: Inputs) -> list[Line]:
     rows = "".join(f"ID-{number:05d}\t{number % 2}\n" for number in range(patients))
     (folder / "clinical.tsv").write_text(f"patient\toutcome\n{rows}", encoding="utf-8")
     task("write_export", inputs.output("write_export"), folder=folder, patients=patients, files=files)
-    command = [*SNAKEMAKE, "-n", "--directory", folder]
-    run(command, inputs.output("plan"))
+    commands = {
+        profile: [sys.executable, "-m", "snakemake", "--profile", profile, "-n", "--directory", str(folder)]
+        for profile in PROFILES
+    }
+    run(commands["local"], inputs.output("plan"))
     task("write_outputs", inputs.output("write_outputs"), folder=folder, plan=inputs.output("plan"))
-    cost = measure({"ours": lambda: run(command, inputs.output("finished"))}, times=inputs.sizes.repeats)["ours"]
-    still = NOTHING in inputs.output("finished").read_text(encoding="utf-8")
-    return [
-        Line(
-            subject=f"finished: {patients} patients, {patients * files} files",
-            ours=cost,
-            figure=f"{'nothing to do' if still else 'jobs left'}, wall {cost.wall_s:.0f} s",
-            bar=f"< {DRY_RUN_S:g} CPU-s, < {DRY_RUN_MB:g} MB, no job",
-            met=cost.cpu_s < DRY_RUN_S and cost.peak_mb < DRY_RUN_MB and still,
+    found = measure(
+        {name: partial(run, command, inputs.output(f"finished-{name}")) for name, command in commands.items()},
+        times=inputs.sizes.repeats,
+    )
+    lines = []
+    for profile, cost in found.items():
+        still = NOTHING in inputs.output(f"finished-{profile}").read_text(encoding="utf-8")
+        lines.append(
+            Line(
+                subject=f"finished: {patients} patients, {patients * files} files, profile {profile}",
+                ours=cost,
+                figure=f"{'nothing to do' if still else 'jobs left'}, wall {cost.wall_s:.0f} s",
+                bar=f"< {DRY_RUN_S:g} CPU-s, < {DRY_RUN_MB:g} MB, no job",
+                met=cost.cpu_s < DRY_RUN_S and cost.peak_mb < DRY_RUN_MB and still,
+            )
         )
-    ]
+    return lines
 
 
 def cohort(inputs: Inputs) -> list[Line]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from osteorad.cohort.config import Config
+from osteorad.cohort.config import Cohort, Config
 from osteorad.cohort.key_settings import compared, networks_of
 from osteorad.cohort.plan import Plan
 from osteorad.cohort.segmentation import SegmentationRecipe, SegmentationSettings
@@ -135,7 +135,7 @@ class NetworkPlan:
 
     def source_folder(self, analysis: str) -> str | None:
         """Folder to which paths of a source that is read in place are relative; None for other sources."""
-        cohort = self.config.cohorts[self.config.analyses[analysis].cohort]
+        cohort = self._cohort(analysis)
         return cohort.path if cohort.source == "deidentified" else None
 
     def case_params(self, analysis: str) -> dict[str, Any]:
@@ -152,12 +152,16 @@ class NetworkPlan:
         return {**page, "versions": self.plan.versions("train_network", "predict_masks", "score_masks")}
 
     def targets(self) -> list[str]:
-        """DICOM SEG of every compared network of the active segmentation analyses."""
-        return [self.seg(name, network) for name in self._active() for network in self.compared(name)]
+        """DICOM SEG of every compared network of the active segmentation analyses; of pictures there can be none."""
+        active = [name for name in self._active() if self._cohort(name).source != "slices"]
+        return [self.seg(name, network) for name in active for network in self.compared(name)]
 
     def seg(self, analysis: str, network: str) -> str:
         """The manifest of the DICOM SEG objects of a network."""
         return f"results/analyses/{analysis}/seg/{network}/seg.json"
+
+    def _cohort(self, analysis: str) -> Cohort:
+        return self.config.cohorts[self.config.analyses[analysis].cohort]
 
     def _active(self) -> list[str]:
         return [name for name in self.plan.loaded.targets[1] if name in self.recipes]

@@ -12,6 +12,7 @@ from osteorad.cohort.segmentation import PredictionSettings
 from osteorad.images.lattice import place, placement
 from osteorad.images.volume import Grid, Patch, Volume
 from osteorad.segmentation.canonical import canonical_grid
+from osteorad.segmentation.cases import GREY
 from osteorad.segmentation.components import Component, Smallest, components, lost_components
 from osteorad.segmentation.gate import grown
 from osteorad.segmentation.infer import BONE, LESION, TrainedNetwork, mean_probabilities, turned
@@ -52,7 +53,7 @@ def draw(
     """Draw lesions, and bone where it was learned, by the mean probability of all networks."""
     canonical = canonical_grid(volume.grid)
     lesion, bone, scores = _thresholded(volume, networks, machine, settings, canonical)
-    smallest = Smallest(ml=settings.smallest_ml, voxels=settings.smallest_voxels)
+    smallest = Smallest(ml=0.0 if volume.units == GREY else settings.smallest_ml, voxels=settings.smallest_voxels)
     lost = None
     if gate is not None:
         i, j, k = canonical.spacing_mm

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from osteorad.files import read_json, read_parquet, write_json, write_parquet
 from osteorad.images.volume import Grid, Patch, read_nifti
+from osteorad.segmentation.cases import GREY
 from osteorad.segmentation.hu_threshold import hu_threshold
 from osteorad.segmentation.lesion_match import Component, Rule
 from osteorad.segmentation.mask_sets import MaskSet, read_mask_set, read_patches, same_grid
@@ -31,6 +32,7 @@ from osteorad.segmentation.score_tables import (
     lesion_case_row,
     lesion_rows,
     lesion_table,
+    unmeasured,
 )
 
 log = logging.getLogger(__name__)
@@ -62,12 +64,16 @@ def settings_of(params: Mapping[str, Any]) -> ScoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A case to be scored: its keys, predicted and reference masks, and the image where the baseline is wanted."""
+    """A case to be scored: its keys, predicted and reference masks, and the image where the baseline is wanted.
+
+    measured : False for pictures, of whose voxels nobody knows the size.
+    """
 
     key: CaseKey
     predicted: MaskSet
     reference: MaskSet
     image: Path | None
+    measured: bool
 
 
 def score_job(
@@ -134,13 +140,21 @@ def _sessions(
                 roi=settings.lesion_roi,
                 role=entry["role"],
             )
-            image = _image(*pictures[patient], session, settings.image) if patient in pictures else None
-            yield Session(key=key, predicted=predicted, reference=references[patient], image=image)
+            beside, found = _image(pictures, key)
+            yield Session(
+                key=key,
+                predicted=predicted,
+                reference=references[patient],
+                image=beside / found["path"] if found else None,
+                measured=found.get("units") != GREY,
+            )
 
 
-def _image(folder: Path, manifest: Mapping[str, Any], session: str, image: str) -> Path | None:
-    paths = [folder / one["path"] for one in manifest["images"] if (one["session"], one["image"]) == (session, image)]
-    return paths[0] if paths else None
+def _image(manifests: Mapping[str, tuple[Path, Mapping[str, Any]]], key: CaseKey) -> tuple[Path, Mapping[str, Any]]:
+    """Folder and entry of a case's image; an empty entry where there is none."""
+    folder, manifest = manifests.get(key.patient, (Path(), {"images": ()}))
+    found = [one for one in manifest["images"] if (one["session"], one["image"]) == (key.session, key.image)]
+    return folder, found[0] if found else {}
 
 
 def _lesion_facts(lesions: Path | None, roi: str) -> LesionFacts:
@@ -154,7 +168,16 @@ def _score_session(
     session: Session, facts: LesionFacts, settings: ScoreSettings
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Rows of a case: its lesions, the baseline where its image is known, its bone where bone was drawn."""
+    for cases, lesions in _rows(session, facts, settings):
+        if session.measured:
+            yield cases, lesions
+        else:
+            yield [unmeasured(row) for row in cases], [unmeasured(row) for row in lesions]
+
+
+def _rows(session: Session, facts: LesionFacts, settings: ScoreSettings) -> Iterator[tuple[list[Row], list[Row]]]:
     key = session.key
+    matching = settings.matching if session.measured else replace(settings.matching, smallest_ml=0.0)
     drawn = session.reference.of(key.session, settings.image, settings.lesion_roi)
     patches, grid = read_patches(session.reference, drawn)
     reference = [
@@ -162,7 +185,7 @@ def _score_session(
     ]
     account = {"lesions_empty": patches.count(None), "contours_lost": session.reference.lost(key.session)}
     found, own = _predicted(session, settings)
-    case = score_lesions(reference, found, same_grid(grid, own), settings.matching)
+    case = score_lesions(reference, found, same_grid(grid, own), matching)
     yield [lesion_case_row(key, case, **account)], lesion_rows(key, case)
     if found_by_hu := _baseline(session, reference, settings):
         baseline = replace(key, procedure=THRESHOLD)
@@ -190,12 +213,12 @@ def _lesion(key: CaseKey, entry: Mapping[str, Any], facts: LesionFacts, patch: P
 
 
 def _baseline(session: Session, reference: Sequence[Lesion], settings: ScoreSettings) -> LesionCase | None:
-    """Lesions by a threshold of HU inside the bone that the network drew; None without image or bone."""
+    """Lesions by a threshold of HU inside the bone that the network drew; None without image of HU or bone."""
     patches, own = read_patches(
         session.predicted, session.predicted.of(session.key.session, settings.image, settings.bone_roi)
     )
     inside = [patch for patch in patches if patch is not None]
-    if session.image is None or not inside:
+    if session.image is None or not session.measured or not inside:
         return None
     hu, grid = read_nifti(session.image)
     same_grid(grid, own)

@@ -87,6 +87,9 @@ def numerics(machine: Machine, settings: TrainingSettings) -> Iterator[Repeatabl
     torch.set_num_threads(machine.threads)
     torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    memory: Any = torch.utils.deterministic
+    filled = memory.fill_uninitialized_memory
+    memory.fill_uninitialized_memory = False  # nothing reads it; filling takes 6 % of a step
     found = Repeatable(asked=settings.deterministic)
     try:
         with warnings.catch_warnings():
@@ -96,6 +99,7 @@ def numerics(machine: Machine, settings: TrainingSettings) -> Iterator[Repeatabl
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
         torch.backends.cudnn.benchmark = before[2]
+        memory.fill_uninitialized_memory = filled
 
 
 def _watcher(found: Repeatable) -> Any:

@@ -59,7 +59,7 @@ def summarise(cases: Sequence[Row], lesions: Sequence[Row], *, draws: int, name:
         "false_positives": {
             "n": _total(cases, "false_positives"),
             "per_case": _ratio(cases, _value("false_positives"), _one, drawn),
-            "ml_per_case": _ratio(cases, _value("false_positive_ml"), _one, drawn),
+            "ml_per_case": _mean(cases, "false_positive_ml", drawn),
         },
         **{
             name: _total(cases, name)
@@ -119,6 +119,8 @@ def _by_volume(lesions: Sequence[Row]) -> dict[str, list[Row]]:
     strata: dict[str, list[Row]] = {name: [] for name in names}
     for row in lesions:
         volume = row["volume_ml"]
+        if volume is None:
+            continue
         at = 0 if volume < low - ROUNDING else 2 if volume > high + ROUNDING else 1
         strata[names[at]].append(row)
     return strata

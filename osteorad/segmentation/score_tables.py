@@ -194,6 +194,11 @@ def _best(common: np.ndarray, iou: np.ndarray, voxels: int) -> dict[str, Any]:
     }
 
 
+def unmeasured(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of either table without lengths and volumes, for images of whose voxels nobody knows the size."""
+    return {name: None if name.endswith(("_mm", "_ml")) or name in SURFACE_DICE else row[name] for name in row}
+
+
 def case_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Table of CASE_SCORES, sorted by keys."""
     return table_from_rows(sorted(rows, key=_keys), CASE_SCORES)

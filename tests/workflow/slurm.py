@@ -17,7 +17,6 @@ from tests.workflow.snake import ROOT
 SCRIPTS = Path(os.environ.get("OSTEORAD_SHARED", ROOT.parent / "shared")) / "hpc"
 QUICK = ("--slurm-init-seconds-before-status-checks", "5", "--seconds-between-status-checks", "5")
 SUBMITTED = re.compile(r"Job (\S+) has been submitted with SLURM jobid (\d+) \(log: (.*)\)\.$", flags=re.M)
-GPU = "slurm_partition=gpu"  # on the command line, where --set-resources takes the place of the profile's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

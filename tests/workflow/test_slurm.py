@@ -5,6 +5,7 @@ Skipped where SLURM cannot be installed. The cluster has two nodes on this machi
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from osteorad.files import read_json
 from tests.contracts.test_8_same_bytes import differing, results
 from tests.workflow import slurm
 from tests.workflow.slurm import SUBMITTED, Run, accounts
-from tests.workflow.slurm_training import training_clone
 from tests.workflow.snake import ROOT, copied_clone, snakemake, working_folder
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -134,37 +134,77 @@ def test_a_failing_job_shows_its_log_and_the_others_finish(cluster, tmp_path):
     assert [page.exists() for page in pages] == [False, True]
 
 
-def test_a_training_outlives_the_time_of_its_job(cluster, tmp_path):
-    """Told before its time is up, it saves itself; killed without a word, it goes on from the last checkpoint."""
-    clone = training_clone(tmp_path / "clone", minutes=3, warning_s=60)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    run = Run(folder, clone=clone)
-    try:
-        assert run.finish() == 0, run.output[-4000:]
-    finally:
-        run.stop()
-    of_rule = {
-        rule: [account for account in accounts(run.numbers).values() if account.comment == f"rule_{rule}"]
-        for rule in ("train_network", "train_unwarned")
-    }
-    assert [(a.partition, a.gpus, a.state) for a in of_rule["train_network"]] == [
-        ("gpu", 1, "FAILED"),
-        ("gpu", 1, "COMPLETED"),
-    ]
-    assert [(a.partition, a.gpus, a.state) for a in of_rule["train_unwarned"]] == [
-        ("cpu", 0, "TIMEOUT"),
-        ("cpu", 0, "COMPLETED"),
-    ]
-    paths = {number: Path(path) for _, number, path in SUBMITTED.findall(run.output)}
-    warned = next(n for n in run.numbers if accounts([n])[n].comment == "rule_train_network")
-    told = paths[warned].read_text(encoding="utf-8")
-    assert "saved, its time is nearly up" in told
-    assert "Error in rule train_network" in told  # the Snakemake around the script was not ended by the signal
-    begun, device = (folder / "told.txt").read_text().split()
-    assert int(begun) > 0
-    assert device in ("0", "1")
-    assert int((folder / "killed.txt").read_text().split()[0]) >= 5
+PAGE = "results/analyses/draw/report.html"
+NETWORK = "results/analyses/outcome/folds/r1f1/networks/unet/i1/network.json"
+STEPS = "epochs: 10, steps: 300"  # some minutes on one core
+
+
+def clone_with_short_trainings(target: Path, changes: dict[str, str]) -> Path:
+    """A clone with the profile as shipped, but for the time of a training and of its warning."""
+    profile = clone_with_profile(target) / "slurm/profile.yaml"
+    text = profile.read_text(encoding="utf-8")
+    for shipped, wanted in changes.items():
+        assert text.count(shipped) == 1, shipped
+        text = text.replace(shipped, wanted)
+    profile.write_text(text, encoding="utf-8")
+    return target
+
+
+@pytest.fixture(scope="module")
+def networks(cluster, tmp_path_factory) -> tuple[Finished, Finished]:
+    """Networks from DICOM to their page, each told before its time is up; then one whose time ends without a word."""
+    base = tmp_path_factory.mktemp("slurm-networks")
+    folder = working_folder(base / "run", ROOT / "tests/configs/networks/config.yaml")
+    config = folder / "config.yaml"
+    text = config.read_text(encoding="utf-8").replace("run: [hybrid, unet]", "run: [unet]")
+    text, replaced = re.subn(r"epochs: \d+, steps: \d+", STEPS, text)
+    assert replaced == 2
+    config.write_text(text, encoding="utf-8")
+    first = {"runtime: 1440": "runtime: 3 if attempt == 1 else 60", "USR1@180": "USR1@90"}
+    second = {"runtime: 1440": "runtime: 1 if attempt == 1 else 60", "slurm_extra: \"'--signal=USR1@180'\"": ""}
+    found = []
+    for name, changes, target in (("told", first, PAGE), ("killed", second, NETWORK)):
+        run = Run(folder, "--jobs", "3", target, clone=clone_with_short_trainings(base / name, changes))
+        try:
+            status = run.finish()
+        finally:
+            run.stop()
+        end = Finished(folder=folder, status=status, output=run.output, cancelled="", accounts=accounts(run.numbers))
+        assert end.status == 0, end.output[-4000:]
+        found.append(end)
+    return found[0], found[1]
+
+
+def of_rule(run: Finished, rule: str) -> list[slurm.Account]:
+    """Accounts of the jobs of a rule, in the order of their numbers."""
+    found = sorted(run.accounts.items(), key=lambda item: int(item[0]))
+    return [account for _, account in found if account.comment.startswith(f"rule_{rule}")]
+
+
+def test_networks_are_trained_and_draw_on_the_partition_with_gpus(networks):
+    for rule in ("train_network", "predict_masks"):
+        assert {(account.partition, account.gpus) for account in of_rule(networks[0], rule)} == {("gpu", 1)}
+    others = {a.partition for a in networks[0].accounts.values() if "_network" not in a.comment and not a.gpus}
+    assert others == {"cpu"}
+    assert (networks[0].folder / PAGE).stat().st_size > 1000
+
+
+def test_a_training_that_is_told_saves_itself_and_goes_on_in_the_next_job(networks):
+    told, _ = networks
+    assert sorted(account.state for account in of_rule(told, "train_network")) == ["COMPLETED"] * 2 + ["FAILED"] * 2
+    assert "Error in rule train_network" in told.output  # the Snakemake around the script was not ended by the signal
+    assert "the next run resumes" in told.output
+    logs = sorted((told.folder / "logs/train_network/draw/unet").glob("*.log"))
+    assert len(logs) == 2
+    for log in logs:
+        assert "resumed at epoch" in log.read_text(encoding="utf-8")
+
+
+def test_a_training_whose_time_ends_goes_on_from_its_last_checkpoint(networks):
+    _, killed = networks
+    assert [account.state for account in of_rule(killed, "train_network")] == ["TIMEOUT", "COMPLETED"]
+    log = killed.folder / "logs/train_network/outcome/unet/r1f1i1.log"
+    assert "resumed at epoch" in log.read_text(encoding="utf-8")
 
 
 def test_a_fresh_clone_needs_no_slurm_to_say_what_it_would_do(tmp_path):

@@ -149,6 +149,23 @@ def test_baseline_stands_beside_the_network_where_there_is_bone(tmp_path):
     assert [group["procedure"] for group in summary["scores"]].count("threshold") == 1
 
 
+def test_pictures_have_no_lengths_no_volumes_and_no_hu(tmp_path):
+    """Nobody knows the size of their voxels; components are dropped by their number alone."""
+    path = tmp_path / "images/p1/s1/ct.nii.gz"
+    write_nifti(path, np.zeros(BONE.shape, np.uint8), GRID.affine_ras)
+    entry = {"session": "s1", "image": "ct", "path": "s1/ct.nii.gz", "units": "grey"}
+    write_json(tmp_path / "images/p1/images.json", {"patient": "p1", "images": [entry]})
+    inputs = fold(tmp_path)
+    cases, lesions, summary = score(tmp_path, inputs, images=[tmp_path / "images/p1/images.json"])
+    pictures = [row for row in (*cases, *lesions) if (row["patient"], row["session"]) == ("p1", "s1")]
+    told = {name: value for row in pictures for name, value in row.items() if value is not None}
+    assert not [name for name in told if name.endswith(("_mm", "_ml")) or name.startswith("surface_dice")]
+    assert told["dice"] is not None
+    assert "threshold" not in [group["procedure"] for group in summary["scores"]]
+    others = [row for row in cases if row["patient"] != "p1"]
+    assert any(row["volume_error_ml"] is not None for row in others)
+
+
 def test_reference_pair_through_files(tmp_path):
     reference, prediction = pair()
     at = tmp_path / "manual/p1"
