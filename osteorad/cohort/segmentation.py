@@ -24,6 +24,8 @@ NETWORK_SETTINGS: dict[str, tuple[str, ...]] = {
     "dynunet3d": ("features", "dropout"),
 }
 NETWORKS = tuple(NETWORK_SETTINGS)
+# Share of the patches that are not laid on a lesion, where bone was drawn: there are the false positives.
+ON_BONE = 0.75
 AUTOMATIC = "auto-"  # start of the name of a mask set that a network drew
 
 
@@ -41,6 +43,7 @@ class NetworkSettings(Settings):
         description="Another network of the recipe: lesions are looked for only in its bone mask, grown by gate_mm.",
     )
     gate_mm: float = Field(10.0, ge=0, description="How far the gate's bone mask is grown.")
+    epochs: PositiveInt | None = Field(None, description="Most epochs of this network; null: those of training.")
 
 
 class PlanSettings(Settings):
@@ -84,7 +87,12 @@ class TrainingSettings(Settings):
         "one-cycle",
         description="Course of the learning rate over all steps; thirds: 1, 1/2 and 1/10 of it, a third each.",
     )
-    foreground: float = Field(0.5, ge=0, le=1, description="Share of patches that are laid on a lesion.")
+    foreground: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of patches that are laid on a lesion; of the others, 75 % lie on bone where it was drawn.",
+    )
     augmentation: Augmentation = Field(default_factory=Augmentation, description="How patches are varied.")
     validation_share: float = Field(
         0.2,
@@ -142,6 +150,11 @@ class SegmentationSettings(Settings):
     plan: PlanSettings = Field(default_factory=PlanSettings, description="Spacing, window, patch, batch.")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="How they learn.")
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="How they draw.")
+
+    def for_training(self, network: str) -> SegmentationSettings:
+        """The same with the number of epochs that is this network's."""
+        epochs = self.networks[network].epochs or self.training.epochs
+        return self.model_copy(update={"training": self.training.model_copy(update={"epochs": epochs})})
 
 
 class CaseSplits(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from osteorad.cohort.segmentation import ON_BONE
 from osteorad.reporting.segmentation_findings import BASELINE, Facts, Findings
 from osteorad.reporting.segmentation_sentences import rule_words
 from osteorad.reporting.wording import count, listed, percent, plural
@@ -54,7 +55,8 @@ def _networks_text(findings: Findings, versions: Facts) -> str:
     for name in findings.names:
         own = settings["networks"][name]
         gate = f", inside the bone of {own['gate']} grown by {own['gate_mm']:g} mm" if own["gate"] else ""
-        told.append(f"{name} ({own['network']}, loss {LOSSES[own['loss']]}{gate})")
+        epochs = f", at most {plural(own['epochs'], 'epoch')}" if own["epochs"] else ""
+        told.append(f"{name} ({own['network']}, loss {LOSSES[own['loss']]}{epochs}{gate})")
     version = f" (PyTorch {versions['torch']})" if "torch" in versions else ""
     spacing = "as set" if plan["spacing_mm"] else "the median of the training cases"
     window = "as set" if plan["window_hu"] else "from 0.5 to 99.5\u00a0% of the values in training masks"
@@ -74,10 +76,23 @@ def _training_text(findings: Findings) -> str:
     )
     return (
         f"Training: {OPTIMISERS[training['optimiser']]}, learning rate {training['learning_rate']:g}, "
-        f"{SCHEDULES[training['schedule']]}, at most {plural(training['epochs'], 'epoch')} of "
-        f"{plural(training['steps'], 'step')}; {percent(training['foreground'])} of the patches lay on a "
-        f"{findings.lesion}. {chosen}; no patient who is drawn played a part in it."
+        f"{SCHEDULES[training['schedule']]}, {_length(findings)}; {percent(training['foreground'])} of the patches lay "
+        f"on a {findings.lesion}{_on_bone(findings)}. {chosen}; no patient who is drawn played a part in it."
     )
+
+
+def _on_bone(findings: Findings) -> str:
+    bone = findings.recipe["segmentation"]["bone"]
+    return f", {percent(ON_BONE)} of the others on {bone} where it was drawn" if bone else ""
+
+
+def _length(findings: Findings) -> str:
+    """How long networks were trained that have no epochs of their own."""
+    settings = findings.recipe["segmentation"]
+    steps = plural(settings["training"]["steps"], "step")
+    if all(settings["networks"][name]["epochs"] for name in findings.names):
+        return f"epochs of {steps}"
+    return f"at most {plural(settings['training']['epochs'], 'epoch')} of {steps}"
 
 
 def _drawing_text(findings: Findings) -> str:

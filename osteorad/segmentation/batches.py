@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from osteorad.cohort.segmentation import TrainingSettings
+from osteorad.cohort.segmentation import ON_BONE, TrainingSettings
 from osteorad.provenance import seed_from
 from osteorad.segmentation.augment import FloatArray, Labels, cut, draw_variation, varied
-from osteorad.segmentation.cases import LESION
+from osteorad.segmentation.cases import BONE, LESION
 from osteorad.segmentation.plan import Plan
 from osteorad.segmentation.preprocess import TrainingCase
 
-MOST_PLACES = 50_000  # lesion voxels of a case that are remembered as centres of patches, evenly spread
+MOST_PLACES = 50_000  # voxels of a label in a case that are remembered as centres of patches, evenly spread
 JITTER = 0.25  # of the patch's edge: a lesion is not to lie in the middle always
 
 
@@ -44,8 +44,10 @@ class Batches:
         self.plan = plan
         self.settings = settings
         self.name = name
-        self.places = [_lesion_places(case.labels_zyx) for case in self.cases]
-        self.with_lesion = [index for index, places in enumerate(self.places) if places.size]
+        self.lesions = [_places(case.labels_zyx == LESION) for case in self.cases]
+        self.bones = [_places(case.labels_zyx == BONE) for case in self.cases]
+        self.with_lesion = [index for index, places in enumerate(self.lesions) if places.size]
+        self.with_bone = [index for index, places in enumerate(self.bones) if places.size]
         if not self.with_lesion:
             raise ValueError("no case with a lesion to draw patches from")
 
@@ -61,7 +63,12 @@ class Batches:
     def _patch(self, number: int) -> tuple[FloatArray, Labels, str]:
         """Patch of a number counted over the whole training."""
         rng = np.random.Generator(np.random.PCG64(seed_from(f"{self.name}/patch/{number}")))
-        index, centre = self._on_lesion(rng) if self._wants_lesion(number) else self._anywhere(rng)
+        if self._wants_lesion(number):
+            index, centre = self._on(self.lesions, self.with_lesion, rng)
+        elif self.with_bone and rng.random() < ON_BONE:
+            index, centre = self._on(self.bones, self.with_bone, rng)
+        else:
+            index, centre = self._anywhere(rng)
         case = self.cases[index]
         try:
             image, labels = self._cut(case, centre, rng)
@@ -86,11 +93,13 @@ class Batches:
         share = self.settings.foreground
         return math.floor((number + 1) * share) > math.floor(number * share)
 
-    def _on_lesion(self, rng: np.random.Generator) -> tuple[int, NDArray[np.float64]]:
-        index = self.with_lesion[int(rng.integers(len(self.with_lesion)))]
-        places = self.places[index]
+    def _on(
+        self, places: Sequence[NDArray[np.int64]], cases: Sequence[int], rng: np.random.Generator
+    ) -> tuple[int, NDArray[np.float64]]:
+        """A place of one of these cases, moved a little within the slice."""
+        index = cases[int(rng.integers(len(cases)))]
         shape = self.cases[index].labels_zyx.shape
-        at = np.array(np.unravel_index(int(places[rng.integers(places.size)]), shape), dtype=np.float64)
+        at = np.array(np.unravel_index(int(rng.choice(places[index])), shape), dtype=np.float64)
         edges = np.array(self.plan.patch)
         at[-edges.size :] += np.rint(rng.uniform(-JITTER, JITTER, edges.size) * edges)
         return index, self._kept_inside(at, shape)
@@ -118,8 +127,9 @@ class Batches:
         return np.where(narrow, last / 2.0, inside)
 
 
-def _lesion_places(labels: Labels) -> NDArray[np.int64]:
-    places = np.flatnonzero(labels == LESION)
+def _places(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Flat indices of voxels of a mask."""
+    places = np.flatnonzero(mask)
     kept: NDArray[np.int64] = places[np.linspace(0, places.size - 1, min(places.size, MOST_PLACES)).astype(np.intp)]
     return kept
 

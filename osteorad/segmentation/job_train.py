@@ -86,7 +86,7 @@ def train_job(
     Leaves with exit code 75 after SIGTERM, SIGUSR1 or SIGINT, with the state kept; the next run goes on there. Raises
     AnalysisRefused where the training part has no lesion.
     """
-    chosen = SegmentationSettings.model_validate(settings)
+    chosen = SegmentationSettings.model_validate(settings).for_training(network)
     place = Place(cohort=cohort, analysis=analysis, network=network, repeat=repeat, fold=fold, inner_fold=inner_fold)
     rows = training(read_parquet(samples), read_parquet(splits), repeat=repeat, fold=fold, inner_fold=inner_fold)
     learners = _learners(rows, images, masks, chosen, place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -70,6 +71,20 @@ def test_the_share_of_patches_laid_on_a_lesion_is_exact(share):
     assert sum(wanted) == 80 * share
     found = np.concatenate([(batches.batch(step).labels == 2).any(axis=(1, 2)) for step in range(40)])
     assert found[np.array(wanted)].all()
+
+
+def test_where_bone_was_drawn_most_patches_beside_the_lesion_are_laid_on_it():
+    """There are the false positives of a network; air is known after a few steps."""
+    plain = toy_case("p/s")
+    labels = np.zeros_like(plain.labels_zyx)
+    labels[2, 3:5, 3:5] = 1
+    labels[-1, -3:, -3:] = 2
+    small = {"patch": (4, 4), "divisor": (4, 4), "labels": 3}
+    batches = make(
+        cases=[replace(plain, labels_zyx=labels)], plan=toy_plan(**small), augmentation=STILL, foreground=0.0
+    )
+    with_bone = [(one == 1).any() for step in range(100) for one in batches.batch(step).labels]
+    assert 0.70 < np.mean(with_bone) < 0.80
 
 
 def test_a_patch_holds_the_voxels_of_its_place():

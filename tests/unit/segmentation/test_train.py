@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from osteorad.cohort.segmentation import TrainingSettings
+from osteorad.cohort.segmentation import SegmentationSettings, TrainingSettings
 from osteorad.errors import AnalysisRefused, ConfigError
 from osteorad.files import read_json
 from osteorad.segmentation import job_train, learner
@@ -358,3 +358,10 @@ def test_other_settings_find_no_checkpoint_of_these(toy, tmp_path):
     trained(toy, tmp_path, settings=plain)
     assert len(list((tmp_path / "work").iterdir())) == 2
     assert read_json(tmp_path / "out" / "network.json")["seed"] == 3
+
+
+def test_a_network_may_have_epochs_of_its_own():
+    raw = {"networks": {"a": {"network": "unet2d_tiny", "epochs": 3}, "b": {"network": "unet2d_tiny"}}}
+    settings = SegmentationSettings.model_validate({**raw, "training": {"epochs": 7, "steps": 5}})
+    assert [settings.for_training(name).training.epochs for name in ("a", "b")] == [3, 7]
+    assert settings.for_training("a").training.steps == 5
