@@ -137,7 +137,7 @@ def test_a_failing_job_shows_its_log_and_the_others_finish(cluster, tmp_path):
 
 
 PAGE = "results/analyses/draw/report.html"
-NETWORK = "results/analyses/outcome/folds/r1f1/networks/unet/i1/network.json"
+NETWORK = "results/analyses/draw/folds/r1f1/networks/unet/i1/network.json"
 STEPS = "epochs: 10, steps: 300"  # some minutes on one core
 
 
@@ -161,11 +161,11 @@ def networks(cluster, tmp_path_factory) -> tuple[Finished, Finished]:
     text = config.read_text(encoding="utf-8").replace("run: [hybrid, unet]", "run: [unet]")
     text, replaced = re.subn(r"epochs: \d+, steps: \d+", STEPS, text)
     assert replaced == 2
-    config.write_text(text, encoding="utf-8")
     first = {"runtime: 1440": "runtime: 3 if attempt == 1 else 60", "USR1@180": "USR1@90"}
     second = {"runtime: 1440": "runtime: 1 if attempt == 1 else 60", "slurm_extra: \"'--signal=USR1@180'\"": ""}
     found = []
-    for name, changes, target in (("told", first, PAGE), ("killed", second, NETWORK)):
+    for name, changes, target, seed in (("told", first, PAGE, 1), ("killed", second, NETWORK, 2)):
+        config.write_text(text.replace(STEPS, f"{STEPS}, seed: {seed}"), encoding="utf-8")
         run = Run(folder, "--jobs", "3", target, clone=clone_with_short_trainings(base / name, changes))
         try:
             status = run.finish()
@@ -205,7 +205,7 @@ def test_a_training_that_is_told_saves_itself_and_goes_on_in_the_next_job(networ
 def test_a_training_whose_time_ends_goes_on_from_its_last_checkpoint(networks):
     _, killed = networks
     assert [account.state for account in of_rule(killed, "train_network")] == ["TIMEOUT", "COMPLETED"]
-    log = killed.folder / "logs/train_network/outcome/unet/r1f1i1.log"
+    log = killed.folder / "logs/train_network/draw/unet/r1f1i1.log"
     assert "resumed at epoch" in log.read_text(encoding="utf-8")
 
 
