@@ -21,7 +21,8 @@ from osteorad.files import read_parquet
 
 ENDINGS = (".json", ".html", ".reasons", ".parquet", ".log", ".tsv")  # of files that are called after a patient
 WORDS = frozenset({".json", ".jsonl", ".html", ".tsv", ".csv", ".log", ".txt", ".yaml", ""})
-LEARNED = frozenset({".pt", ".pth", ".safetensors", ".npz", ".joblib"})  # checkpoints and weights, with whom they saw
+# checkpoints and weights, with whom they saw; and what Snakemake's dry runs keep of the files that they looked at
+BINARY = frozenset({".pt", ".pth", ".safetensors", ".npz", ".joblib", ".pkl"})
 SHORTEST = 4  # characters of a name that any text may hold; a shorter one is in every text
 ALONE = rb"(?<![A-Za-z0-9])", rb"(?![A-Za-z0-9])"
 AS_A_NAME = rb"(?<=[\"'/=])", rb"(?=[\"'/,\s]|\.[a-z]|\Z)"  # how paths, JSON and logs name a patient
@@ -62,13 +63,13 @@ class Name:
         return any(self.is_in(b"/" + text) for text in (plain, _decoded(relative)))
 
     def is_in_file(self, path: Path) -> bool:
-        """True where a table, a text or a checkpoint names the patient; half a table is read as a text."""
+        """True where a table, a text, a checkpoint or a record names the patient; half a table is read as a text."""
         if path.suffix == ".parquet":
             try:
                 return self._is_in_table(path)
             except pa.ArrowInvalid:
                 return self._is_in_bytes(path)
-        return path.suffix in (*WORDS, *LEARNED) and self._is_in_bytes(path)
+        return path.suffix in (*WORDS, *BINARY) and self._is_in_bytes(path)
 
     def _is_in_bytes(self, path: Path) -> bool:
         if not path.stat().st_size:

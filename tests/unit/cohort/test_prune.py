@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from osteorad.cohort.prune import prune
 from osteorad.cohort.pseudonyms import make_key
 from osteorad.cohort.sources import read_withdrawn
 from osteorad.errors import UserError
-from osteorad.files import write_json, write_parquet, write_text
+from osteorad.files import write_bytes, write_json, write_parquet, write_text
 
 from .folders import CONFIG, clone, working
 
@@ -235,10 +236,13 @@ def test_records_that_a_cluster_or_a_long_name_cut_into_folders_go_and_environme
     coded = base64.urlsafe_b64encode(f"{COHORT}/{'long/' * 60}{GONE}.json".encode()).decode()
     write_text(folder / f".snakemake/metadata/@{coded[:254]}" / coded[254:], "{}")
     write_text(folder / f".snakemake/conda/abc/{GONE}.txt", "a package")
+    looked_at = folder / ".snakemake/iocache/latest.pkl"  # of a dry run
+    write_bytes(looked_at, pickle.dumps([f"results/cohorts/real/grids/fused/{GONE}/grid.json"]))
     write_text(folder / "benchmarks/tables.py", f"# {GONE}")
     prune(loaded, GONE, BOTH)
     assert not (folder / f".snakemake/slurm_logs/rule_draw_masks/real_{GONE}").exists()
     assert not [p for p in (folder / ".snakemake/metadata").rglob("*") if p.is_file() and p.parent.name.startswith("@")]
+    assert not looked_at.exists()
     assert (folder / f".snakemake/conda/abc/{GONE}.txt").is_file()
     assert (folder / "benchmarks/tables.py").is_file()
 
