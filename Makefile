@@ -93,8 +93,8 @@ lock:
 	uv pip compile --quiet --generate-hashes --no-header --python-version 3.11 --excludes envs/apart.in requirements.in -o requirements.lock
 	$(PYTHON) envs/write_envs.py
 
-# What is committed, and wheels for this kind of machine; torch with the libraries of its build. setuptools builds the one
-# package that has no wheel. Locked packages win over what torch brings along.
+# What is committed, and wheels for this kind of machine; torch with the libraries of its build. The last three build
+# packages that have no wheel. Locked packages win over what torch brings along.
 kit: env
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	git archive --prefix=osteorad/ HEAD | tar -x -C "$$folder"; mkdir "$$folder/osteorad/wheels" "$$folder/torch"; \
@@ -102,7 +102,9 @@ kit: env
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --index-url $(TORCH_INDEX) --dest "$$folder/torch" $(TORCH); \
 	echo "== packages of requirements.lock (about 700 MB, some minutes)"; \
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --require-hashes --no-deps --dest "$$folder/osteorad/wheels" -r requirements.lock; \
-	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --dest "$$folder/osteorad/wheels" setuptools wheel; \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --retries 1 --dest "$$folder/osteorad/wheels" setuptools wheel versioneer; \
+	echo "== a trial of the installation, without internet"; \
+	PIP_FIND_LINKS= $(BIN)/python -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --no-index --find-links "$$folder/osteorad/wheels" --require-hashes --no-deps -r requirements.lock; \
 	$(BIN)/python envs/write_kit.py "$$folder"; \
 	tar -cf $(KIT) -C "$$folder" osteorad; \
 	echo "$(KIT): $$(du -h $(KIT) | cut -f1). There: tar xf $(notdir $(KIT)) && make -C osteorad env"
