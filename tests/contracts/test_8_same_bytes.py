@@ -12,8 +12,9 @@ from osteorad.provenance import sha256_file
 from tests.workflow.snake import ROOT, snakemake, working_folder
 
 KINDS = (".gz", ".parquet", ".dcm", ".json", ".html", ".csv")
-# What was run before, and when, depends on the past (contract 8): runs, and what keys and lists said before.
-OUTSIDE = {"history.html", "history.jsonl", "past"}
+# What was run before, and when, depends on the past (contract 8): runs, and what keys and lists said before. And
+# code.json knows the modules of this clone by their times.
+OUTSIDE = {"history.html", "history.jsonl", "past", "code.json"}
 
 
 def results(run: Path) -> dict[str, str]:
