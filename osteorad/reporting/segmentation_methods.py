@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from osteorad.cohort.segmentation import ON_BONE
 from osteorad.reporting.segmentation_findings import BASELINE, Facts, Findings
 from osteorad.reporting.segmentation_sentences import rule_words
 from osteorad.reporting.wording import count, listed, percent, plural
@@ -83,7 +82,7 @@ def _training_text(findings: Findings) -> str:
 
 def _on_bone(findings: Findings) -> str:
     bone = findings.recipe["segmentation"]["bone"]
-    return f", {percent(ON_BONE)} of the others on {bone} where it was drawn" if bone else ""
+    return f", most of the others on {bone} where it was drawn" if bone else ""
 
 
 def _length(findings: Findings) -> str:
