@@ -149,8 +149,8 @@ class Inputs:
 
     def cohort_inputs(self) -> Path:
         """Folder with what the page of a large cohort is made from."""
-        output, patients = self.output("cohort"), self.sizes.page_patients
-        return self._once("cohort", lambda out: task("write_cohort_inputs", output, patients=patients, out=out))
+        output, patients = self.output("of-pages"), self.sizes.page_patients
+        return self._once("of-pages", lambda out: task("write_cohort_inputs", output, patients=patients, out=out))
 
     def wide_table(self) -> Path:
         """Folder with a wide feature table in single precision."""

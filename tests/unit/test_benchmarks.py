@@ -90,6 +90,34 @@ def test_dry_run_counts_jobs(capsys):
     assert int(row["figure"].split()[0]) > 12 * 8
 
 
+@pytest.mark.workflow
+@pytest.mark.slow
+def test_a_whole_run_and_the_pages_of_a_large_cohort_keep_to_folders_of_their_own(capsys):
+    assert main(["--tiny", "cohort", "pages"]) == 0
+    subjects = [row["measurement"] for row in rows_of(capsys.readouterr().out)]
+    assert [subject.split(":")[0] for subject in subjects[:2]] == ["cohort", "cohort"]
+    assert len(subjects) > 2
+
+
+def test_what_breaks_off_is_named_and_the_others_are_measured(capsys, monkeypatch):
+    def breaks(inputs):
+        """A measurement that breaks off."""
+        raise ProcessFailedError("exit status 1 of a process")
+
+    def measures(inputs):
+        """One that does not."""
+        return [Line(subject="what came after", ours=cost(1))]
+
+    monkeypatch.setitem(CASES, "convert", breaks)
+    monkeypatch.setitem(CASES, "scan", measures)
+    assert main(["convert", "scan"]) == 1
+    printed = capsys.readouterr()
+    assert [row["measurement"] for row in rows_of(printed.out)] == ["what came after"]
+    assert printed.out.endswith("Broke off, told above: convert.\n")
+    assert "exit status 1 of a process" in printed.err
+    assert "what came after | 1.00" in printed.err  # at once: whoever stops the run keeps it
+
+
 def test_cost_holds_children_of_the_process(tmp_path):
     """Measured from a small process, as the command does: the peak of a large one would pass to its children."""
     child = "sum(i * i for i in range(3_000_000)); held = bytearray(80_000_000)"
