@@ -77,7 +77,7 @@ def test_almost_nothing_is_found_in_healthy_patients(toy, network):
     ]
     told = read_json(toy / ANALYSIS / f"folds/r1f1/masks/{network}/masks.json")
     prediction, training = PredictionSettings(**told["prediction"]), TrainingSettings()
-    machine = machine_for_drawing(training, 2)
+    machine = machine_for_drawing(training, 1)
     found = []
     with numerics(machine, training):
         for manifest in manifests:
