@@ -106,11 +106,16 @@ def rejected(name, scope="{cohort}"):
 
 def of_rejected(name, scope, pattern):
     """An input function: the pattern for every patient with such a verdict."""
-    return lambda wildcards: [
-        pattern.format(patient=p, **wildcards)
-        for p in PATIENTS[wildcards.cohort]
-        if p in rejected(name, scope)(wildcards)
-    ]
+
+    def files(wildcards):
+        patients = rejected(name, scope)(wildcards)  # from a file: asked once
+        return [
+            pattern.format(patient=p, **wildcards)
+            for p in PATIENTS[wildcards.cohort]
+            if p in patients
+        ]
+
+    return files
 
 
 def source_state(wildcards):
