@@ -202,8 +202,9 @@ def cases(s: Scoped) -> Any:
 
 def training(s: Scoped) -> Any:
     """What a network learns from and how; the build of torch is part of its identity (contract 8)."""
-    used = s.networks.model_dump(mode="json", include={"image", "lesion", "bone", "mask_set", "plan", "training"})
-    own = s.networks.networks[s.network].model_dump(mode="json", exclude={"gate", "gate_mm"})
+    asked = s.networks.for_training(s.network)
+    used = asked.model_dump(mode="json", include={"image", "lesion", "bone", "mask_set", "plan", "training"})
+    own = asked.networks[s.network].model_dump(mode="json", exclude={"gate", "gate_mm", "epochs"})
     return {**used, "network": own, "torch": installed_version("torch")}
 
 
@@ -212,7 +213,7 @@ def drawing(s: Scoped) -> Any:
     used = s.networks.model_dump(mode="json", include={"image", "lesion", "bone", "prediction"})
     return {
         **used,
-        "network": s.networks.networks[s.network].model_dump(mode="json"),
+        "network": s.networks.networks[s.network].model_dump(mode="json", exclude={"epochs"}),
         "torch": installed_version("torch"),
     }
 

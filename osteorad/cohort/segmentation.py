@@ -152,9 +152,11 @@ class SegmentationSettings(Settings):
     prediction: PredictionSettings = Field(default_factory=PredictionSettings, description="How they draw.")
 
     def for_training(self, network: str) -> SegmentationSettings:
-        """The same with the number of epochs that is this network's."""
-        epochs = self.networks[network].epochs or self.training.epochs
-        return self.model_copy(update={"training": self.training.model_copy(update={"epochs": epochs})})
+        """The same, with the number of epochs that is this network's where that of all stands."""
+        own = self.networks[network]
+        learned = self.training.model_copy(update={"epochs": own.epochs or self.training.epochs})
+        networks = {**self.networks, network: own.model_copy(update={"epochs": None})}
+        return self.model_copy(update={"training": learned, "networks": networks})
 
 
 class CaseSplits(Settings):

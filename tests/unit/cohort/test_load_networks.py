@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from osteorad.cohort import segmentation
+from osteorad.cohort.keys import key_path, key_texts
 from osteorad.cohort.load import load
 from osteorad.cohort.load_networks import drawing_network
 from osteorad.cohort.network_plan import NetworkPlan
@@ -80,6 +81,22 @@ def test_a_segmentation_is_no_outcome(tmp_path, clone):
     assert found.outcomes_of("digital") == found.recipes
     assert found.recipes["outcome"].reference_set == "manual"
     assert found.recipes["outcome"].drawn_sets == ["manual"]
+
+
+def keys_of_training(tmp_path, clone, **overrides):
+    found = loaded(tmp_path, clone, overridden(segmentation=overrides))
+    texts = key_texts(ROOT, found.config, found.recipes, {}, found.segmentations)
+    return {name: text for name, text in texts.items() if "/train_network." in name}
+
+
+def test_a_network_with_epochs_of_its_own_is_not_trained_anew_for_those_of_the_others(tmp_path, clone):
+    own = {"unet": {"epochs": 3}}
+    before = keys_of_training(tmp_path, clone, networks=own, training={"epochs": 5})
+    after = keys_of_training(tmp_path, clone, networks=own, training={"epochs": 6})
+    same = [name.split(".")[-2] for name in before if before[name] == after[name]]
+    unet = key_path("train_network", "drawn.unet")
+    assert same == ["unet"]
+    assert keys_of_training(tmp_path, clone, training={"epochs": 3})[unet] == before[unet]  # however it is said
 
 
 def test_paths_of_networks_follow_from_the_division(tmp_path, clone):
