@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-# The graph of 2,000 patients is millions of objects that all live to the end: a sixth of a dry run went into looking
+# The graph of 2,000 patients is millions of objects that all live to the end: a seventh of a dry run went into looking
 # through them for dead ones.
 gc.set_threshold(200_000, 20, 20)
 
