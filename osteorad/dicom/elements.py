@@ -118,10 +118,7 @@ def read_dicom(content: bytes, size: int = 0) -> DicomFile:
         return DicomFile(damage=SetAside("not_dicom"))
     result = DicomFile()
     try:
-        meta, start = _read_meta(content)
-        body, start = _prepare(
-            result, content, start, meta.get(0x00020010, b"").rstrip(b"\0 ").decode("ascii", "replace")
-        )
+        body, start = _data_set(result, content)
         reader = _Reader(body, big=result.syntax == BIG_ENDIAN, size=size if body is content else 0)
         if reader.big:
             result.syntax = EXPLICIT
@@ -133,6 +130,21 @@ def read_dicom(content: bytes, size: int = 0) -> DicomFile:
     if not result.elements and result.damage is None:
         result.damage = SetAside("dicom_unreadable", "no data set")
     return result
+
+
+def read_until(content: bytes, last: int) -> list[Element]:
+    """Elements before the first whose tag is above `last`, of a whole file or of its beginning.
+
+    Raises SetAside where that part is damaged or is cut off.
+    """
+    if content[128:132] != b"DICM":
+        raise SetAside("not_dicom")
+    file = DicomFile()
+    body, pos = _data_set(file, content)
+    reader, found = _Reader(body, big=file.syntax == BIG_ENDIAN), list[Element]()
+    while pos < len(body) and reader.tag(pos) <= last:
+        pos = reader.element(pos, len(body), file.implicit, 0, found)
+    return found
 
 
 def inflated_beginning(content: bytes, most: int) -> bytes:
@@ -160,6 +172,12 @@ def _read_meta(content: bytes) -> tuple[dict[int, bytes], int]:
         value = found[0].value
         meta[found[0].tag] = bytes(value) if not isinstance(value, list) else b""
     return meta, pos
+
+
+def _data_set(result: DicomFile, content: bytes) -> tuple[bytes, int]:
+    """The bytes that hold the data set, and where in them it starts; `result` is told the transfer syntax."""
+    meta, start = _read_meta(content)
+    return _prepare(result, content, start, meta.get(0x00020010, b"").rstrip(b"\0 ").decode("ascii", "replace"))
 
 
 def _prepare(result: DicomFile, content: bytes, start: int, syntax: str) -> tuple[bytes, int]:
@@ -217,12 +235,18 @@ class _Reader:
                 pos = self.element(pos, end, implicit, depth, into)
         return pos
 
+    def tag(self, pos: int) -> int:
+        """The tag of the element that starts here."""
+        if len(self.buffer) - pos < 8:
+            raise _cut()
+        group, number = self.tag_at(self.buffer, pos)
+        return int(group << 16 | number)
+
     def element(self, pos: int, end: int, implicit: bool, depth: int, into: list[Element]) -> int:
         """Read one element, append it, return the position after it."""
         if end - pos < 8:
             raise _cut()
-        group, number = self.tag_at(self.buffer, pos)
-        tag = group << 16 | number
+        tag = self.tag(pos)
         if implicit:
             vr, length, start = _implied_vr(tag), self.long_at(self.buffer, pos + 4)[0], pos + 8
         else:

@@ -32,6 +32,7 @@ PACKED = (
     b"\x28\xb5\x2f\xfd",
 )
 DEFLATED = b"1.2.840.10008.1.2.1.99"
+BEGINNING_BYTES = 1 << 14  # in which the identity of most files stands
 META_BYTES = 1 << 10  # in which the transfer syntax stands
 IDENTITY_BYTES = 1 << 22  # in which the identity of a deflated file has to stand, before and after inflating
 REQUIRED = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -66,8 +67,8 @@ def _is_archive(path: Path) -> bool:
 def header_values(path: Path) -> dict[str, str]:
     """The values of HEADER_TAGS as text.
 
-    Elements stand in the order of their tags (PS3.5 7.1), so reading ends at the last one wanted. Where the identity is
-    not found so, the file is out of order or damaged, and everything before the pixels is read.
+    Elements stand in the order of their tags (PS3.5 7.1), so reading ends at the last one wanted. What our own reader
+    of elements does not make out, in a file that is damaged, out of order or not plain text, is left to pydicom.
     """
     from pydicom import dcmread
     from pydicom.filereader import read_partial
@@ -77,12 +78,30 @@ def header_values(path: Path) -> dict[str, str]:
     last = max(tags)
     header: pydicom.Dataset
     with _opened(path) as stream:
+        plain = _plain_values(stream.read(BEGINNING_BYTES))
+        if plain is not None:
+            return plain
+        stream.seek(0)
         # the integers' own comparison: that of pydicom's tags costs more than reading them
         header = read_partial(stream, lambda tag, vr, length: int.__gt__(tag, last), specific_tags=tags)
         if any(wanted[name] not in header for name in REQUIRED):
             stream.seek(0)
             header = dcmread(stream, stop_before_pixels=True, specific_tags=tags)
         return {name: _value(header, tag) for name, tag in wanted.items()}
+
+
+def _plain_values(beginning: bytes) -> dict[str, str] | None:
+    """The values, where a file's first bytes hold all that are required, as plain text; None where they do not."""
+    from osteorad.dicom.elements import read_until
+
+    wanted = _wanted_numbers()
+    try:
+        found = {element.tag: element.value for element in read_until(beginning, max(wanted.values()))}
+    except SetAside:
+        return None
+    raw = {name: found.get(tag, b"") for name, tag in wanted.items()}
+    texts = {name: _text(value) for name, value in raw.items() if isinstance(value, bytes) and PLAIN.fullmatch(value)}
+    return texts if len(texts) == len(wanted) and all(texts[name] for name in REQUIRED) else None
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -104,8 +123,12 @@ def _value(header: pydicom.Dataset, tag: BaseTag) -> str:
         return ""
     raw = header.get_item(tag).value
     if isinstance(raw, bytes) and PLAIN.fullmatch(raw):
-        return raw.rstrip(b"\0").decode("ascii").strip()
+        return _text(raw)
     return str(header[tag].value or "").strip()
+
+
+def _text(plain: bytes) -> str:
+    return plain.rstrip(b"\0").decode("ascii").strip()
 
 
 @cache
@@ -113,3 +136,8 @@ def _wanted_tags() -> dict[str, BaseTag]:
     from pydicom.tag import Tag
 
     return {name: Tag(name) for name in HEADER_TAGS}
+
+
+@cache
+def _wanted_numbers() -> dict[str, int]:
+    return {name: int(tag) for name, tag in _wanted_tags().items()}

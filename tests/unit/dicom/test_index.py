@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pydicom
 import pytest
+from pydicom import filereader
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    generate_uid,
+)
 
 from osteorad.cohort.sources import Source
 from osteorad.dicom import index
-from osteorad.dicom.index_headers import HEADER_TAGS, header_values
+from osteorad.dicom.index_headers import BEGINNING_BYTES, HEADER_TAGS, header_values
 from osteorad.errors import ConfigError
 from osteorad.files import read_json, read_parquet
 
@@ -193,19 +202,57 @@ def test_an_unchanged_source_is_listed_and_not_read(source, monkeypatch):
     assert index.update(source) == patients
 
 
-@pytest.mark.parametrize("patient", ["A-1", "M\u00fcller 7", "A\\B", "", " A ", "a^b"])
-def test_values_are_those_of_pydicom(tmp_path, patient):
-    path = tmp_path / "x"
+def with_all_that_disturbs(patient: str, syntax: str = ExplicitVRLittleEndian) -> pydicom.Dataset:
+    """A header with a sequence of undefined length before the identity, which holds another one."""
+    other = pydicom.Dataset()
+    other.PatientID, other.SOPInstanceUID = "OTHER", "9.9"
     data = pydicom.Dataset()
     data.SpecificCharacterSet = "ISO_IR 192"
     data.PatientID, data.Modality, data.StudyInstanceUID = patient, "CT", "1.2.3"
     data.SeriesInstanceUID, data.SOPInstanceUID, data.Rows = "1.2.3.4", "1.2.3.45", 1
+    data.ReferencedImageSequence = Sequence([other])
+    data["ReferencedImageSequence"].is_undefined_length = True
     data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.TransferSyntaxUID = syntax
     data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-    data.save_as(path, enforce_file_format=True)
+    return data
+
+
+def values_of_pydicom(path: Path) -> dict[str, str]:
     header = pydicom.dcmread(path)
-    assert header_values(path) == {tag: str(header.get(tag, "") or "").strip() for tag in HEADER_TAGS}
+    return {tag: str(header.get(tag, "") or "").strip() for tag in HEADER_TAGS}
+
+
+@pytest.mark.parametrize("patient", ["A-1", "M\u00fcller 7", "A\\B", "", " A ", "a^b"])
+def test_values_are_those_of_pydicom(tmp_path, patient):
+    path = tmp_path / "x"
+    with_all_that_disturbs(patient).save_as(path, enforce_file_format=True)
+    assert header_values(path) == values_of_pydicom(path)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+    ids=lambda syntax: syntax.keyword,
+)
+def test_values_are_those_of_pydicom_in_every_syntax(tmp_path, syntax):
+    path = tmp_path / "x"
+    with_all_that_disturbs("A-1", syntax).save_as(path, enforce_file_format=True)
+    assert header_values(path) == values_of_pydicom(path)
+    assert header_values(path)["PatientID"] == "A-1"
+
+
+def test_a_plain_header_needs_no_pydicom_and_one_that_starts_late_does(tmp_path, monkeypatch):
+    late = with_all_that_disturbs("A-1")
+    late.add_new(0x00091001, "UT", "x" * BEGINNING_BYTES)
+    late.add_new(0x00090010, "LO", "SOMEBODY")
+    for name, data in (("plain", with_all_that_disturbs("A-1")), ("late", late)):
+        data.save_as(tmp_path / name, enforce_file_format=True)
+        wanted, pydicoms = values_of_pydicom(tmp_path / name), Mock(wraps=filereader.read_partial)
+        with monkeypatch.context() as listening:
+            listening.setattr(filereader, "read_partial", pydicoms)
+            assert header_values(tmp_path / name) == wanted
+        assert pydicoms.called == (name == "late")
 
 
 def test_what_a_state_said_before_is_kept_until_the_patient_is_gone(source):
