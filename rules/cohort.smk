@@ -1,13 +1,11 @@
 # What a cohort consists of, its page, and the index of all pages.
 
 
+# reads the manifests of DICOM and of images, too, behind those of masks
 rule collect_cohort:
     input:
         patients=PATIENT_LIST,
         unplaced=lambda wc: PLAN.unplaced(wc.cohort),
-        dicom=of_patients(f"{COHORT}/dicom/{{patient}}/images.json"),
-        contours=of_patients(f"{COHORT}/dicom/{{patient}}/contours.json"),
-        images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
         masks=of_patients(f"{COHORT}/masks/manual/{{patient}}/masks.json"),
         clinical=lambda wc: PLAN.clinical(wc.cohort),
         lesions=lambda wc: PLAN.lesions(wc.cohort, "lesions.json"),
@@ -30,6 +28,8 @@ rule collect_cohort:
         mem_mb=memory(2000),
         runtime=minutes(20),
     params:
+        dicom=of_patients(f"{COHORT}/dicom/{{patient}}"),
+        images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
         exclude=lambda wc: PLAN.config.cohorts[wc.cohort].exclude,
         modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
         rejected=rejected("collect_cohort"),
@@ -61,10 +61,9 @@ rule draw_patient:
         "../scripts/draw_patient.py"
 
 
-# knows verdicts, never readers or comments
+# knows verdicts, never readers or comments; reads the manifests of images, too, behind those of masks
 rule review_cohort:
     input:
-        images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
         masks=lambda wc: PLAN.all_masks(wc.cohort, PATIENTS[wc.cohort]),
         key=key_of("review_cohort"),
     output:
@@ -83,6 +82,7 @@ rule review_cohort:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
+        images=of_patients(f"{COHORT}/images/{{patient}}/images.json"),
         review=key_settings("review_cohort"),
     script:
         "../scripts/review_cohort.py"
@@ -121,8 +121,8 @@ rule report_cohort:
         "../scripts/report_cohort.py"
 
 
-# for the data protection officer; reads what verify-deid left, where there is a search; the manifests that it counts
-# are those behind patients.parquet: named again, they would cost every start of 2,000 patients 20 MB
+# for the data protection officer; reads what verify-deid left, where there is a search; counts the manifests behind
+# patients.parquet
 rule report_privacy:
     input:
         patients=f"{COHORT}/patients.parquet",

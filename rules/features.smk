@@ -47,20 +47,18 @@ rule extract_features:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        rois=lambda wc: PLAN.rois(wc.cohort, wc.preset),
-        images=lambda wc: PLAN.images(wc.cohort, wc.preset),
+        rois=once(PLAN.rois, "cohort", "preset"),
+        images=once(PLAN.images, "cohort", "preset"),
     script:
         "../scripts/extract_features.py"
 
 
+# reads the reasons beside each table, too
 rule collect_features:
     input:
         patients=PATIENT_LIST,
         tables=of_patients(
             f"{COHORT}/features/{{preset}}/{{set}}/patients/{{patient}}.parquet"
-        ),
-        reasons=of_patients(
-            f"{COHORT}/features/{{preset}}/{{set}}/patients/{{patient}}.reasons.parquet"
         ),
         images=of_rejected(
             "collect_features",

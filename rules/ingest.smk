@@ -27,7 +27,7 @@ rule deidentify_images:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
     script:
         "../scripts/deidentify_images.py"
@@ -57,7 +57,7 @@ rule deidentify_contours:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
         rois=lambda wc: PLAN.config.cohorts[wc.cohort].rois,
     script:
@@ -85,7 +85,7 @@ rule adopt_images:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
     script:
         "../scripts/adopt_images.py"
@@ -113,7 +113,7 @@ rule adopt_contours:
         mem_mb=memory(1000),
         runtime=minutes(20),
     params:
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         head=lambda wc: PLAN.config.cohorts[wc.cohort].head,
     script:
         "../scripts/adopt_contours.py"
@@ -165,7 +165,7 @@ rule import_clinical:
         runtime=minutes(10),
     params:
         settings=lambda wc: PLAN.clinical_settings(wc.cohort),
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
     script:
         "../scripts/import_clinical.py"
 
@@ -198,7 +198,7 @@ rule import_lesions:
         runtime=minutes(20),
     params:
         settings=lambda wc: PLAN.lesion_settings(wc.cohort),
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         folder=lambda wc: PLAN.contour_folder(wc.cohort, "manual", "{patient}"),
     script:
         "../scripts/import_lesions.py"
@@ -227,7 +227,7 @@ rule convert_images:
         mem_mb=memory(4000),
         runtime=minutes(30),
     params:
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         modalities=lambda wc: PLAN.config.cohorts[wc.cohort].modalities,
         kernel=lambda wc: PLAN.config.cohorts[wc.cohort].kernel,
     script:
@@ -258,7 +258,7 @@ rule draw_masks:
         mem_mb=memory(3000),
         runtime=minutes(20),
     params:
-        source=lambda wc: PLAN.source_params(wc.cohort),
+        source=once(PLAN.source_params, "cohort"),
         contour_folder=lambda wc: PLAN.contour_folder(wc.cohort, wc.set, wc.patient),
         rois=lambda wc: PLAN.config.cohorts[wc.cohort].rois,
     script:

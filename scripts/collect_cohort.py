@@ -10,8 +10,11 @@ collect_cohort(
     cohort=snakemake.wildcards.cohort,
     patients=people["patients"],
     withdrawn=people["withdrawn"],
-    dicom_manifests=[Path(p) for p in (*snakemake.input.unplaced, *snakemake.input.dicom, *snakemake.input.contours)],
-    images=[Path(p) for p in snakemake.input.images],
+    dicom_manifests=[
+        *map(Path, snakemake.input.unplaced),
+        *(Path(p) / name for name in ("images.json", "contours.json") for p in snakemake.params.dicom),
+    ],
+    images=[Path(p) for p in snakemake.params.images],
     masks=[Path(p) for p in snakemake.input.masks],
     clinical=Path(snakemake.input.clinical[0]) if snakemake.input.clinical else None,
     lesions=Path(snakemake.input.lesions[0]) if snakemake.input.lesions else None,
