@@ -91,7 +91,7 @@ PATIENT_LIST = keys.patients_path("{cohort}")
 def of_patients(pattern):
     """An input function: the pattern for every patient of the wildcard's cohort.
 
-    What another input is made from, or comes with, is not named again: 2,000 names cost each start 3 MB.
+    What another input is made from is not named again: 2,000 names cost each start 3 MB.
     """
     return lambda wildcards: [
         pattern.format(patient=p, **wildcards) for p in PATIENTS[wildcards.cohort]

@@ -53,12 +53,14 @@ rule extract_features:
         "../scripts/extract_features.py"
 
 
-# reads the reasons beside each table, too
 rule collect_features:
     input:
         patients=PATIENT_LIST,
         tables=of_patients(
             f"{COHORT}/features/{{preset}}/{{set}}/patients/{{patient}}.parquet"
+        ),
+        reasons=of_patients(
+            f"{COHORT}/features/{{preset}}/{{set}}/patients/{{patient}}.reasons.parquet"
         ),
         images=of_rejected(
             "collect_features",

@@ -6,7 +6,7 @@ from osteorad.radiomics.collect import collect
 joblog.start(snakemake.log[0], snakemake.input.key)
 collect(
     [Path(p) for p in snakemake.input.tables],
-    [Path(p).with_suffix(".reasons.parquet") for p in snakemake.input.tables],
+    [Path(p) for p in snakemake.input.reasons],
     Path(snakemake.output.table),
     Path(snakemake.output.reasons),
     images=[Path(p) for p in snakemake.input.images],
