@@ -37,9 +37,9 @@ rule collect_cohort:
         "../scripts/collect_cohort.py"
 
 
+# reads the manifest of images, too, behind that of masks
 rule draw_patient:
     input:
-        images=f"{COHORT}/images/{{patient}}/images.json",
         masks=f"{COHORT}/masks/manual/{{patient}}/masks.json",
         key=key_of("draw_patient"),
     output:
@@ -57,6 +57,8 @@ rule draw_patient:
     resources:
         mem_mb=memory(3000),
         runtime=minutes(20),
+    params:
+        images=f"{COHORT}/images/{{patient}}/images.json",
     script:
         "../scripts/draw_patient.py"
 

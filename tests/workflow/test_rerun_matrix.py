@@ -122,6 +122,12 @@ def output_deleted(bench: Bench) -> None:
     bench.keep(bench.folder / COHORT / f"masks/manual/{pseudonym(3)}/masks.json").unlink()
 
 
+def reasons_deleted(bench: Bench) -> None:
+    """Nobody reads this file but the sum over the cohort."""
+    name = f"features/zhu2024/manual/patients/{pseudonym(3)}.reasons.parquet"
+    bench.keep(bench.folder / COHORT / name).unlink()
+
+
 def pages_deleted(bench: Bench) -> None:
     bench.keep(bench.folder / COHORT / "report.html").unlink()
 
@@ -252,6 +258,10 @@ EVERYBODY = from_source(PATIENT_COUNT)
 CASES: dict[str, tuple[Callable[[Bench], None], Jobs]] = {
     "a second run": (nothing, {}),
     "an output deleted": (output_deleted, from_masks(1)),
+    "reasons of a patient deleted": (
+        reasons_deleted,
+        {"extract_features": 1, "collect_features": 1, "report_cohort": 1, **ANALYSIS},
+    ),
     "a page deleted": (pages_deleted, {"report_cohort": 1, "write_index": 1}),
     "a DICOM file changed": (file_changed, from_source(1)),
     "a DICOM file touched": (file_touched, {}),
