@@ -5,6 +5,7 @@ min_version("9.0")
 
 
 include: "rules/cluster.smk"
+include: "rules/speed.smk"
 include: "rules/common.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"

@@ -46,7 +46,7 @@ analyses:
 
 
 def dryrun(inputs: Inputs) -> list[Line]:
-    """`snakemake -n` for a phantom cohort of 2,000 patients, none built, against bare rules of as many jobs."""
+    """`snakemake -n --profile slurm` for 2,000 digital patients, none built, against bare rules of as many jobs."""
     patients = inputs.sizes.cohort
     ours, bare = inputs.folder / "dryrun", inputs.folder / "dryrun-bare"
     for folder in (ours, bare):
@@ -54,10 +54,11 @@ def dryrun(inputs: Inputs) -> list[Line]:
     text = PHANTOM.format(patients=patients, events=patients // 2, size="", overrides="")
     (ours / "config.yaml").write_text(text, encoding="utf-8")
     (bare / "Snakefile").write_text(_bare_workflow(patients), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "--directory", ours]
     bare_command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1"]
     found = measure(
         {
-            "ours": lambda: run([*SNAKEMAKE, "-n", "--directory", ours], inputs.output("dryrun")),
+            "ours": lambda: run(command, inputs.output("dryrun")),
             "bare": lambda: run(bare_command, inputs.output("dryrun-bare"), cwd=bare),
         },
         times=inputs.sizes.repeats,
@@ -68,6 +69,8 @@ def dryrun(inputs: Inputs) -> list[Line]:
             subject=f"dryrun: {patients} patients, none built",
             ours=cost,
             figure=f"{jobs} jobs, {1000 * cost.cpu_s / jobs:.2f} CPU-ms a job, wall {cost.wall_s:.0f} s",
+            bar=f"< {DRY_RUN_S:g} CPU-s",
+            met=cost.cpu_s < DRY_RUN_S,
             peer=f"bare Snakemake rules, {_jobs(inputs.output('dryrun-bare'))} jobs",
             theirs=found["bare"],
         )

@@ -1,14 +1,9 @@
 # What all other files here lean on: settings, patients, keys. The main process lists the sources and writes state and keys
 # (contract 9); job processes only read them.
-import gc
 import os
 import sys
 from functools import cache
 from pathlib import Path
-
-# The graph of 2,000 patients is millions of objects that all live to the end: a seventh of a dry run went into looking
-# through them for dead ones.
-gc.set_threshold(200_000, 20, 20)
 
 # One thread a job in every numerical library: the same bytes whatever the number of cores (contract 8).
 for _name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "ITK_GLOBAL_DEFAULT_NUMBER_OF"):
