@@ -45,9 +45,10 @@ def start() -> str:
         return f"no {script.name} beside the project, in shared/hpc"
     if os.geteuid() != 0:
         return "only root can start its daemons"
+    ours = {name: value for name, value in os.environ.items() if name != "TMPDIR"}  # the database runs as another user
     for _ in range(2):  # on a busy machine a daemon may need longer than the script waits
         done = subprocess.run(
-            ["bash", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
+            ["bash", script], env=ours, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
         )
         if done.returncode == 0:
             return ""
