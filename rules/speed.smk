@@ -6,6 +6,7 @@ import inspect
 import io
 from functools import cache
 
+from snakemake.jobs import Job
 from snakemake.resources import Resource
 
 # The graph of 2,000 patients is millions of objects that all live to the end. Looking through them for dead ones was a
@@ -38,3 +39,6 @@ ask_once(workflow.sourcecache)
 
 # Snakemake asks twice for the signature of this method for each resource of each job; with this, inspect keeps it.
 Resource.evaluate.__signature__ = inspect.signature(Resource.evaluate)
+
+# No environment here depends on a job's parameters; Snakemake works them out, and keeps them, only to ask for it.
+Job.conda_env_spec = property(lambda job: job.rule.expand_conda_env(job.wildcards_dict))
