@@ -47,6 +47,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
+        limits=wording.limits,
         middle_range=wording.middle_range,
         real=wording.real,
         count=wording.count,

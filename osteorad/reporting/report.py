@@ -38,8 +38,8 @@ def section(
 def column(key: str, label: str, kind: str = "text", *, digits: int = 2, note: str = "") -> dict[str, Any]:
     """One column of a table.
 
-    kind : text, words (long text), code, real, count, percent, interval (estimate, low, high), range (median, low,
-    high), share (k, n), summary (a group in table 1), p, state (word, tone), link (text, href).
+    kind : text, words (long text), code, real, count, percent, interval (estimate, low, high), limits (low, high),
+    range (median, low, high), share (k, n), summary (a group in table 1), p, state (word, tone), link (text, href).
     """
     return {"key": key, "label": label, "kind": kind, "digits": digits, "note": note}
 

@@ -86,8 +86,8 @@ def found_table(findings: Findings, role: str) -> doc.Part:
             **cells,
             "lesions": [found["lesions"]["found"], found["lesions"]["n"]],
             "sensitivity": limits(found["lesions"]["sensitivity"]),
+            "wilson": [found["lesions"]["wilson"][limit] for limit in ("low", "high")],
             "per_case": limits(found["false_positives"]["per_case"]),
-            "ml": found["false_positives"]["ml_per_case"]["estimate"],
             "negatives": _right_negatives(found),
             "mixed": f"{found['merges']} and {found['splits']}",
             "dropped": found["dropped"],
@@ -98,8 +98,8 @@ def found_table(findings: Findings, role: str) -> doc.Part:
         doc.column("network", "Network"),
         doc.column("lesions", "Found", "share"),
         doc.column("sensitivity", "Lesion sensitivity", "interval", note=f"{percent(LEVEL)} interval"),
+        doc.column("wilson", "Wilson", "limits", note="of lesions"),
         doc.column("per_case", "False positives", "interval", note="a case, interval"),
-        doc.column("ml", "False volume", "real", note="mL a case"),
         doc.column("negatives", "Correct", "share", note="negatives"),
         doc.column("mixed", "Merges", note="and splits"),
         doc.column("dropped", "Dropped", "count"),
@@ -108,7 +108,8 @@ def found_table(findings: Findings, role: str) -> doc.Part:
     caption = (
         f"Patients {ROLES[role]}: {lesion}s found. {rule_words(findings)} Merge: a component that touches two "
         f"{lesion}s; split: a {lesion} that two components touch. Correct negatives: cases without where nothing was "
-        "drawn."
+        f"drawn. Intervals are drawn over patients; Wilson's takes the {lesion}s of a patient for independent, but has "
+        "a width where all is found, or nothing."
     )
     facts = {"level": LEVEL, "rule": findings.scores[0]["rule"]}
     name = f"found-{role.replace('_', '-')}"
@@ -122,18 +123,24 @@ def _right_negatives(found: Facts) -> list[int] | None:
 
 def froc_table(findings: Findings, role: str) -> doc.Part:
     """Lesion sensitivity at the usual rates of false positives in the patients of a role."""
-    told = [(cells, found["froc"]) for cells, found in rows_of(findings, role) if found["froc"] is not None]
-    rates = [point["false_positives_per_case"] for point in told[0][1]["points"]] if told else []
-    rows = []
-    for cells, froc in told:
-        shown = {f"at{place}": point["sensitivity"]["estimate"] for place, point in enumerate(froc["points"])}
-        last = froc["last"]
-        rows.append({**cells, **shown, "last": last["false_positives_per_case"], "end": last["sensitivity"]})
+    told = [(cells, found) for cells, found in rows_of(findings, role) if found["froc"] is not None]
+    rates = [point["false_positives_per_case"] for point in told[0][1]["froc"]["points"]] if told else []
+    rows = [
+        {
+            **cells,
+            **{f"at{place}": point["sensitivity"]["estimate"] for place, point in enumerate(found["froc"]["points"])},
+            "last": found["froc"]["last"]["false_positives_per_case"],
+            "ml": found["false_positives"]["ml_per_case"]["estimate"],
+            "end": found["froc"]["last"]["sensitivity"],
+        }
+        for cells, found in told
+    ]
     columns = [
         doc.column("network", "Network"),
         *(doc.column(f"at{place}", f"{rate:g}", "real") for place, rate in enumerate(rates)),
+        doc.column("end", "Sensitivity", "real", note="of all components"),
         doc.column("last", "False positives", "real", note="of all components"),
-        doc.column("end", "Lesion sensitivity", "real", note="of all components"),
+        doc.column("ml", "False volume", "real", note="mL a case"),
     ]
     caption = (
         f"Patients {ROLES[role]}: lesion sensitivity at so many false positives a case; where the components of a "

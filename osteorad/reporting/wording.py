@@ -41,6 +41,14 @@ def interval(values: Sequence[Any] | None, digits: int = 2) -> str:
     return f"{real(middle, digits)} ({real(low, digits)} to {real(high, digits)})"
 
 
+def limits(values: Sequence[Any] | None, digits: int = 2) -> str:
+    """Limits without their estimate: `0.60 to 0.82`."""
+    if not values or None in values:
+        return NOTHING
+    low, high = values
+    return f"{real(low, digits)} to {real(high, digits)}"
+
+
 def middle_range(values: Sequence[Any] | None, digits: int = 2) -> str:
     """Median and range, `3.0 (1.0 to 5.0)`; the median alone where all agree."""
     if values and values[1] == values[2]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from osteorad.provenance import seed_from
 from osteorad.segmentation.score_tables import PREDICTED, REFERENCE, SURFACE_DICE
@@ -20,6 +21,7 @@ Row = Mapping[str, Any]
 Number = dict[str, float | None]
 Curve = tuple[FloatArray, FloatArray]  # false positives a case, sensitivity
 
+LEVEL = 0.95
 TAILS = (2.5, 97.5)
 LEAST_USABLE = 0.5  # share of draws in which a number has to exist
 LEAST_PATIENTS = 2  # of one patient nothing is known about others
@@ -109,8 +111,19 @@ def _lesion_numbers(lesions: Sequence[Row], drawn: Draws) -> dict[str, Any]:
 
 
 def _sensitivity(lesions: Sequence[Row], drawn: Draws) -> dict[str, Any]:
-    found = [row for row in lesions if row["found"]]
-    return {"n": len(lesions), "found": len(found), "sensitivity": _ratio(lesions, _value("found"), _one, drawn)}
+    """Share of lesions found, with limits over patients and with Wilson's.
+
+    Where all is found, or nothing, every bootstrap sample says the same and its interval has no width. Wilson's has
+    one, but takes the lesions of a patient for independent.
+    """
+    found = sum(bool(row["found"]) for row in lesions)
+    wilson = binomtest(found, len(lesions)).proportion_ci(LEVEL, method="wilson") if lesions else None
+    return {
+        "n": len(lesions),
+        "found": found,
+        "sensitivity": _ratio(lesions, _value("found"), _one, drawn),
+        "wilson": {"low": float(wilson.low) if wilson else None, "high": float(wilson.high) if wilson else None},
+    }
 
 
 def _by_volume(lesions: Sequence[Row]) -> dict[str, list[Row]]:

@@ -90,6 +90,13 @@ def test_numbers_of_the_tables_are_those_of_the_scores(analysis: dict[str, Any],
                 want["n_negative"],
                 want["n_undefined"],
             )
+        found = next(
+            p for p in _parts(_section(told, "lesions"), "table") if p["id"] == f"found-{role.replace('_', '-')}"
+        )
+        for row in found["rows"]:
+            lesions = groups[row["network"], role]["lesions"]
+            assert row["lesions"] == [lesions["found"], lesions["n"]]
+            assert row["wilson"] == pytest.approx([lesions["wilson"]["low"], lesions["wilson"]["high"]], abs=1e-5)
 
 
 def test_free_response_curves_pass_through_the_scored_points(analysis: dict[str, Any], tmp_path: Path) -> None:

@@ -60,6 +60,16 @@ def summary() -> dict[str, Any]:
     return summarise(CASES, LESIONS, draws=400, name="a/net/external")
 
 
+def test_a_sensitivity_of_one_has_an_interval_all_the_same():
+    """Wilson 1927: (k/n + z²/2n ± z √(pq/n + z²/4n²)) / (1 + z²/n); for k = n the lower limit is n / (n + z²)."""
+    n, z = 18, 1.959963984540054
+    cases = [case(f"p{at}", dice=0.9, lesions=1, detected=1) for at in range(n)]
+    lesions = [lesion(f"p{at}", 0.9) for at in range(n)]
+    told = summarise(cases, lesions, draws=50, name="a/net/external")["lesions"]
+    assert told["sensitivity"] == {"estimate": 1.0, "low": 1.0, "high": 1.0}
+    assert told["wilson"] == {"low": pytest.approx(n / (n + z**2)), "high": 1.0}
+
+
 def test_means_are_over_cases_with_something_to_find(summary):
     assert (summary["patients"], summary["cases"], summary["n"], summary["n_negative"]) == (4, 5, 3, 2)
     assert (summary["dice"]["estimate"], summary["dice"]["n"]) == (pytest.approx(0.4), 3)
