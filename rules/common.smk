@@ -153,9 +153,9 @@ OUTCOME = "|".join(PLAN.recipes) or "(?!)"
 
 def memory(mb):
     """Memory in MB, more at each attempt."""
-    return lambda wildcards, attempt: mb * attempt
+    return lambda _, attempt: mb * attempt
 
 
 def minutes(count):
     """Time in minutes, more at each attempt."""
-    return lambda wildcards, attempt: count * attempt
+    return lambda _, attempt: count * attempt
