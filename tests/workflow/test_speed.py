@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,10 @@ def written(folder: Path, *words: str, speed: bool) -> list[list[str]]:
     folder.mkdir()
     (folder / "Snakefile").write_text(include + SNAKEFILE, encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--cores", "4", "--retries", "1", *words]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}  # Snakemake lists resources in the order of a set
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     return [(folder / "sum" / name).read_text(encoding="utf-8").splitlines() for name in NAMES]
 
