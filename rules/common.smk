@@ -151,6 +151,7 @@ AUTOMATIC = "|".join(NETS.automatic()) or "(?!)"
 OUTCOME = "|".join(PLAN.recipes) or "(?!)"
 
 
+# The first parameter is `_`: what does not look at the wildcards is worked out once a rule, not for each job (speed.smk).
 def memory(mb):
     """Memory in MB, more at each attempt."""
     return lambda _, attempt: mb * attempt

@@ -1,5 +1,5 @@
 # What Snakemake does anew for each job although the answer is the same. A first dry run of 2,000 patients has 18,000 jobs,
-# and what stands here takes a third off it (`python -m benchmarks dryrun`). Nothing here changes what is run.
+# and what stands here halves it (`python -m benchmarks dryrun`). Nothing here changes what is run.
 import atexit
 import gc
 import io
